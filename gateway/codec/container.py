@@ -1,0 +1,97 @@
+"""How JSON arrays and objects fill repeated and map fields, each bad element a fault of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from gateway.codec.fault import Faults, UnknownName, join, mismatch, shown, under
+from gateway.codec.leaf import Leaf
+
+Decode = Callable[[object, Message, int], Faults]
+"""Reads a JSON value into an empty message, at most so many messages deep; paths are relative to the message."""
+
+
+def fill_list(faults: Faults, path: str, target: Any, value: object, leaf: Leaf, lenient: bool) -> Faults:  # noqa: FBT001 - called from generated source, by position
+    """Append the elements of an array to a repeated scalar field; `lenient` skips unknown enum names."""
+    if type(value) is not list:
+        return mismatch(faults, path, value, f"an array, each element {leaf.expected}")
+    if leaf.uniform(value):
+        try:
+            target.extend(value)
+        except ValueError:  # out of range, or an unpaired surrogate: below finds which, and the others
+            del target[:]
+        else:
+            return faults
+    for index, element in enumerate(value):
+        try:
+            target.append(leaf.read(element))
+        except UnknownName as error:
+            if not lenient:
+                faults = mismatch(faults, f"{path}[{index}]", element, leaf.expected, error)
+        except ValueError as error:
+            faults = mismatch(faults, f"{path}[{index}]", element, leaf.expected, error)
+    return faults
+
+
+def fill_messages(
+    faults: Faults, path: str, append: Callable[[], Message], value: object, decode: Decode, depth: int
+) -> Faults:
+    """Append the elements of an array to a repeated message field."""
+    if type(value) is not list:
+        return mismatch(faults, path, value, "an array")
+    for index, element in enumerate(value):
+        if inner := decode(element, append(), depth):
+            faults = under(faults, f"{path}[{index}]", inner)
+    return faults
+
+
+def fill_map(
+    faults: Faults,
+    path: str,
+    target: Any,
+    value: object,
+    key_leaf: Leaf,
+    leaf: Leaf,
+    lenient: bool,  # noqa: FBT001 - called from generated source, by position
+) -> Faults:
+    """Put the members of an object into a map of scalars."""
+    if type(value) is not dict:
+        return mismatch(faults, path, value, "an object")
+    for name, element in value.items():
+        expected, part = f"a key that is {key_leaf.expected}", name
+        try:
+            key = key_leaf.read(name)
+            expected, part = leaf.expected, element
+            target[key] = leaf.read(element)
+        except UnknownName as error:
+            if not lenient:
+                faults = mismatch(faults, _entry(path, name), part, expected, error)
+        except ValueError as error:
+            faults = mismatch(faults, _entry(path, name), part, expected, error)
+    return faults
+
+
+def fill_message_map(
+    faults: Faults, path: str, target: Any, value: object, key_leaf: Leaf, decode: Decode, depth: int
+) -> Faults:
+    """Put the members of an object into a map of messages."""
+    if type(value) is not dict:
+        return mismatch(faults, path, value, "an object")
+    for name, element in value.items():
+        try:
+            entry = target[key_leaf.read(name)]
+        except ValueError as error:
+            expected = f"a key that is {key_leaf.expected}"
+            faults = mismatch(faults, _entry(path, name), name, expected, error)
+            continue
+        entry.Clear()  # two spellings of one key, "1" and "01": the later replaces the earlier
+        if inner := decode(element, entry, depth):
+            faults = under(faults, _entry(path, name), inner)
+    return faults
+
+
+def _entry(path: str, key: object) -> str:
+    return join(path, f"[{shown(key)}]")

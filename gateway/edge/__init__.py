@@ -1,0 +1,1 @@
+"""What is decided about an HTTP request and its answer before and after the API itself."""

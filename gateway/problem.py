@@ -1,0 +1,35 @@
+"""A request the gateway refuses, as one exception that carries every violation found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mesh.call import Code
+
+
+class Violation(NamedTuple):
+    """One thing wrong with a request: a google.rpc.BadRequest.FieldViolation."""
+
+    field: str
+    """Path from the request message, in JSON names: `items[2].unitPrice`; empty for the whole message."""
+    description: str
+
+
+class RequestProblem(Exception):  # noqa: N818 - a refusal, answered with a 4xx; not a fault of ours
+    """The caller's fault: rendered as google.rpc.Status JSON, never as a traceback."""
+
+    def __init__(
+        self,
+        message: str,
+        violations: Sequence[Violation] = (),
+        *,
+        code: int = Code.INVALID_ARGUMENT,
+        http_status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.violations = tuple(violations)
+        self.code = int(code)
+        self.http_status = http_status
+        """Overrides the status that `code` maps to, where HTTP is more precise (405, 413, 415)."""

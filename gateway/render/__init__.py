@@ -1,0 +1,1 @@
+"""What goes back to the client: messages, streams and errors as bytes."""

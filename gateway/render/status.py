@@ -1,0 +1,59 @@
+"""Which HTTP status and which JSON an error has: google.rpc.Status, one shape for every error.
+
+    {"code": 5, "message": "no product \\"9\\"", "details": [{"@type": "type.googleapis.com/...", ...}]}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from gateway.problem import Violation
+
+# The comments of google/rpc/code.proto: "HTTP Mapping: 404 Not Found" and so on, by number.
+HTTP_STATUS: Final = (200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401)
+
+BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
+
+_UNREACHABLE: Final = "the service behind this method cannot be reached"
+_FAILED: Final = "the service behind this method failed"
+# What gRPC's core says about connections names internal addresses ("last error: UNKNOWN: ipv4:10.0.0.7:50051 ...").
+_ADDRESSES: Final = re.compile(r"\bipv[46]:|\bunix:|last error:|DNS resolution|name resolution", re.IGNORECASE)
+# What grpc's Python servers answer for an exception of the handler: its class and text are the service's own business.
+_EXCEPTION: Final = re.compile(r"Unexpected <class '|Exception (calling|iterating|serializing|deserializing)")
+
+
+def http_status(code: int) -> int:
+    """Return the HTTP status of a gRPC status; numbers nobody defined are a server's fault."""
+    return HTTP_STATUS[code] if 0 <= code < len(HTTP_STATUS) else 500
+
+
+def encode_status(code: int, message: str, details: Sequence[Any] = ()) -> bytes:
+    """Return the JSON of an error; `details` are JSON values that each have an `@type`."""
+    status = {"code": code, "message": message, "details": details}
+    try:
+        return orjson.dumps(status)
+    except orjson.JSONEncodeError:  # text that is not Unicode, quoted from the request
+        status["message"] = message.encode("utf-8", "replace").decode()
+        status["details"] = []
+        return orjson.dumps(status)
+
+
+def bad_request(violations: Sequence[Violation]) -> list[dict[str, Any]]:
+    """Return the details of a request with these violations."""
+    if not violations:
+        return []
+    listed = [{"field": field, "description": description} for field, description in violations]
+    return [{"@type": BAD_REQUEST, "fieldViolations": listed}]
+
+
+def public_message(message: str, *, unavailable: bool) -> str:
+    """Return what the outside may read of a backend's message: all but addresses and the text of exceptions."""
+    if unavailable and _ADDRESSES.search(message):
+        return _UNREACHABLE
+    if _EXCEPTION.match(message):
+        return _FAILED
+    return message

@@ -1,0 +1,108 @@
+"""Calls through the chain without interceptors: bytes in, bytes out, outcomes as values. What the gateway uses.
+
+Wrapping the multicallable instead of intercepting it saves about 8 us a call; what is lost is grpc's call object,
+which the gateway does not need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import grpc.aio
+
+from mesh import engine
+from mesh.binding import drive_aio
+from mesh.binding.status import outcome_of
+from mesh.binding.stream_aio import ResponseStream
+from mesh.call import Arity, Attempt, Call, Metadata, Outcome
+from mesh.chain import Chains
+
+
+class Reply(NamedTuple):
+    """How a unary call ended, and the metadata the server opened its answer with."""
+
+    outcome: Outcome
+    initial: Metadata = ()
+
+
+class Direct:
+    """One target's methods, called with serialized messages."""
+
+    def __init__(self, channel: grpc.aio.Channel, chains: Chains) -> None:
+        """Use a channel without the mesh's interceptors: this class runs the chains itself."""
+        self._channel = channel
+        self._chains = chains
+        self._unary: dict[str, Any] = {}
+        self._stream: dict[str, Any] = {}
+
+    async def unary(
+        self,
+        method: str,
+        request: bytes,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - a deadline of the call, enforced by the chain
+        metadata: Metadata = (),
+        parent: Call | None = None,
+    ) -> Outcome:
+        """Call a unary method; `Outcome.value` is the response's bytes. Failed calls are outcomes, not exceptions."""
+        return (await self.reply(method, request, timeout=timeout, metadata=metadata, parent=parent)).outcome
+
+    async def reply(
+        self,
+        method: str,
+        request: bytes,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in `unary`
+        metadata: Metadata = (),
+        parent: Call | None = None,
+    ) -> Reply:
+        """Call a unary method as `unary` does, keeping the server's initial metadata."""
+        invoke = self._unary.get(method)
+        if invoke is None:
+            invoke = self._unary[method] = self._channel.unary_unary(method)
+        call = Call(method, Arity.UNARY_UNARY, metadata=metadata, timeout=timeout, parent=parent)
+        wire: Any = None
+
+        async def attempt(effect: Attempt) -> Outcome:
+            nonlocal wire
+            sent = (*metadata, *call.outgoing) if call.outgoing else metadata
+            wire = invoke(request, timeout=effect.timeout, metadata=sent)
+            try:
+                return Outcome(0, value=await wire)
+            except grpc.aio.AioRpcError as error:
+                return outcome_of(error)
+
+        outcome = await drive_aio.unary(self._flow(call), attempt)
+        if outcome.code == 0 and wire is not None:
+            outcome = outcome._replace(trailing=tuple(await wire.trailing_metadata()))
+        initial = tuple(await wire.initial_metadata()) if wire is not None and not outcome.rejected_by else ()
+        return Reply(outcome, initial)
+
+    async def stream(
+        self,
+        method: str,
+        request: bytes,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in `unary`
+        metadata: Metadata = (),
+        parent: Call | None = None,
+    ) -> ResponseStream:
+        """Start a unary-stream method. Iterating gives bytes and raises grpc's RpcError; `.outcome` says how it ended."""
+        invoke = self._stream.get(method)
+        if invoke is None:
+            invoke = self._stream[method] = self._channel.unary_stream(method)
+        call = Call(method, Arity.UNARY_STREAM, metadata=metadata, timeout=timeout, parent=parent)
+
+        async def start(effect: Attempt) -> AsyncIterator[bytes]:
+            sent = (*metadata, *call.outgoing) if call.outgoing else metadata
+            wire: AsyncIterator[bytes] = invoke(request, timeout=effect.timeout, metadata=sent)
+            return wire
+
+        stream = ResponseStream(self._flow(call), start)
+        await stream.begin()
+        return stream
+
+    def _flow(self, call: Call) -> engine.Flow:
+        chains = self._chains
+        return engine.run(chains.find(call.method, call.arity), call, chains.clock, chains.random)

@@ -1,0 +1,251 @@
+"""A grpc.aio server of the mesh: the chain, health, reflection, and a drain that fails no call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from mesh.binding import runtime, server_aio
+from mesh.binding.health import Health
+from mesh.binding.runtime import Runtime
+from mesh.call import Arity, Side
+from mesh.errors import ConfigError
+from mesh.policy.problem import Problem
+
+DEFAULT_LISTEN: Final = "127.0.0.1:50051"
+
+_OPTIONS: Final = (
+    # Two servers on one port would share its connections silently; the second should fail instead.
+    ("grpc.so_reuseport", 0),
+    # Clients of the mesh may ping every 10 s; gRPC's default closes connections that ping within 300 s.
+    ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
+)
+
+
+class Server:
+    """A server under construction, then running. Hand it to the generated `add_...Servicer_to_server`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        listen: str | None,
+        credentials: grpc.ServerCredentials | None,
+        grace: float,
+        lame_duck: float,
+        with_reflection: bool,
+        interceptors: Sequence[grpc.aio.ServerInterceptor],
+        options: Sequence[tuple[str, Any]],
+        using: Runtime,
+    ) -> None:
+        self.name = name
+        self.address = ""
+        """Where it listens, as HOST:PORT; empty before `start`."""
+        self._listen = listen or os.environ.get("MESH_LISTEN") or DEFAULT_LISTEN
+        self._credentials = credentials
+        self._grace = grace
+        self._lame_duck = lame_duck
+        self._with_reflection = with_reflection
+        self._interceptors = interceptors
+        self._options = options
+        self._chains = using.chains(Side.SERVER, name)
+        self._handlers: list[grpc.GenericRpcHandler] = []
+        self._arities: dict[str, dict[str, Arity]] = {}
+        self._grpc: grpc.aio.Server | None = None
+        self._health: Health | None = None
+        self._draining: asyncio.Task[None] | None = None
+
+    # What generated code calls
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        self._handlers.extend(generic_rpc_handlers)
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        """Note the methods. They are served by the generic handler that generated code adds as well.
+
+        grpc.aio keeps one accept outstanding for each registered method and re-arms all of them for each call: at 200
+        methods that costs 43 % of a call's CPU. Generic handlers have one.
+        """
+        self._arities[service_name] = {
+            f"/{service_name}/{name}": Arity(
+                f"{'stream' if handler.request_streaming else 'unary'}_"
+                f"{'stream' if handler.response_streaming else 'unary'}"
+            )
+            for name, handler in method_handlers.items()
+        }
+
+    # Running
+
+    async def start(self) -> str:
+        """Listen and answer SERVING; return the address.
+
+        Raises ConfigError when the address cannot be had or a method's policy is wrong.
+        """
+        self._check_policies()
+        server = grpc.aio.server(
+            interceptors=[*self._interceptors, *server_aio.interceptors(self._chains)],
+            options=[*_OPTIONS, *self._options],
+        )
+        server.add_generic_rpc_handlers(tuple(self._handlers))
+        self._health = Health()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if self._with_reflection:
+            names = (*self._arities, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+            reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+        try:
+            if self._credentials is None:
+                port = server.add_insecure_port(self._listen)
+            else:
+                port = server.add_secure_port(self._listen, self._credentials)
+        except RuntimeError as error:
+            raise ConfigError([Problem("", f'cannot listen on "{self._listen}": {error}')]) from error
+        await server.start()
+        await self._health.open(self._arities)
+        self._grpc = server
+        self.address = (
+            self._listen if self._listen.startswith("unix:") else f"{self._listen.rpartition(':')[0]}:{port}"
+        )
+        return self.address
+
+    async def drain(self) -> None:
+        """Stop without failing a call: say NOT_SERVING, let clients turn away, finish what is in flight.
+
+        Returns when every call has ended, or was cancelled because the grace period was over.
+        """
+        if self._draining is None:
+            self._draining = asyncio.ensure_future(self._drain())
+        await asyncio.shield(self._draining)
+
+    async def _drain(self) -> None:
+        if self._grpc is None or self._health is None:
+            return
+        await self._health.refuse()
+        await asyncio.sleep(self._lame_duck)
+        self._health.close()
+        await self._grpc.stop(self._grace)
+
+    async def stop(self) -> None:
+        """Stop now; calls in flight are cancelled."""
+        if self._grpc is not None:
+            await self._grpc.stop(None)
+
+    async def serve(self) -> None:
+        """Start, run until SIGTERM or SIGINT, then drain. A second signal stops at once."""
+        await self.start()
+        asked, again = asyncio.Event(), asyncio.Event()
+
+        def on_signal() -> None:
+            (again if asked.is_set() else asked).set()
+
+        with _signals(on_signal):
+            await asked.wait()
+            drained, hurried = asyncio.ensure_future(self.drain()), asyncio.ensure_future(again.wait())
+            await asyncio.wait({drained, hurried}, return_when=asyncio.FIRST_COMPLETED)
+            hurried.cancel()
+            if not drained.done():
+                drained.cancel()
+                await self.stop()
+
+    def run(self) -> None:
+        """Serve until told to stop: the whole `main` of a service. Uses uvloop where it is installed."""
+        _run(self._run())
+
+    async def _run(self) -> None:
+        # What was imported lives as long as the process: the collector need not look at it again (p99 11 -> 3.7 ms).
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 1_000)
+        await self.serve()
+
+    def _check_policies(self) -> None:
+        problems: list[Problem] = []
+        for methods in self._arities.values():
+            for method, arity in methods.items():
+                try:
+                    self._chains.find(method, arity)
+                except ConfigError as error:
+                    problems.extend(error.problems)
+        if problems:
+            raise ConfigError(problems)
+
+    def __repr__(self) -> str:
+        return f"<Server {self.name} {self.address or 'not started'}>"
+
+
+def server(
+    name: str,
+    *,
+    listen: str | None = None,
+    credentials: grpc.ServerCredentials | None = None,
+    grace: float = 10.0,
+    lame_duck: float = 0.5,
+    reflection: bool = True,
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    options: Sequence[tuple[str, Any]] = (),
+    using: Runtime | None = None,
+) -> Server:
+    """Make a server whose calls go through the mesh.
+
+    `name` is what metrics and logs call it, best its name in the environment. It listens on `listen`, else on what
+    `mesh up` chose (MESH_LISTEN), else on 127.0.0.1:50051; port 0 takes a free one. The application's `interceptors`
+    run before the mesh's. Draining tells clients for `lame_duck` seconds that it is NOT_SERVING, then gives calls in
+    flight `grace` seconds.
+
+    Raises ConfigError when the environment's policies are wrong.
+    """
+    return Server(
+        name,
+        listen=listen,
+        credentials=credentials,
+        grace=grace,
+        lame_duck=lame_duck,
+        with_reflection=reflection,
+        interceptors=interceptors,
+        options=options,
+        using=using or runtime.current(),
+    )
+
+
+def server_interceptors(
+    name: str = "server", *, using: Runtime | None = None
+) -> list[grpc.aio.ServerInterceptor]:
+    """Return the mesh's interceptors for a grpc.aio server of your own.
+
+    Put your own interceptors before or after them. They bring the chain only: health, reflection and draining are
+    `mesh.server`'s.
+    """
+    using = using or runtime.current()
+    return server_aio.interceptors(using.chains(Side.SERVER, name))
+
+
+@contextlib.contextmanager
+def _signals(handler: Callable[[], None]) -> Iterator[None]:
+    loop, signals = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+        return
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)

@@ -1,0 +1,34 @@
+"""How grpc's errors and our outcomes translate into each other."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+import grpc.aio
+
+from mesh.call import Outcome
+
+STATUS: Final[dict[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
+_NUMBER: Final[dict[grpc.StatusCode, int]] = {code: code.value[0] for code in grpc.StatusCode}
+
+
+def outcome_of(error: grpc.aio.AioRpcError) -> Outcome:
+    """Return how a client's attempt ended that raised this."""
+    trailing = tuple((key, value) for key, value in error.trailing_metadata() or ())
+    return Outcome(_NUMBER[error.code()], error.details() or "", error=error, trailing=trailing)
+
+
+def rpc_error(outcome: Outcome) -> BaseException:
+    """Return the error a caller should see: grpc's own where the wire answered, a new one where we did."""
+    if outcome.error is not None and isinstance(outcome.error, grpc.RpcError):
+        return outcome.error
+    trailing = grpc.aio.Metadata(*outcome.trailing)
+    return grpc.aio.AioRpcError(STATUS[outcome.code], grpc.aio.Metadata(), trailing, outcome.details)
+
+
+def number_of(code: grpc.StatusCode | int | None) -> int:
+    """Return a servicer context's code as a number; OK when the handler set none."""
+    if code is None:
+        return 0
+    return code if type(code) is int else _NUMBER.get(code, 2)  # type: ignore[arg-type]  # narrowed by the line

@@ -1,0 +1,181 @@
+"""What a call is, how it can end, and the effects the engine asks its driver to perform.
+
+Plain values: nothing here imports grpc, asyncio or a clock, so every algorithm above can be tested by hand.
+Status codes are the integers of google.rpc.Code.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import enum
+from typing import Any, Final, NamedTuple
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+class Code(enum.IntEnum):
+    """The gRPC status codes, without importing grpc. Hot paths compare plain ints."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+CODE_NAMES: Final = tuple(code.name for code in Code)
+"""Status names by number: `CODE_NAMES[14] == "UNAVAILABLE"`, without building an enum member per call."""
+
+
+class Arity(enum.Enum):
+    """How many messages each side sends."""
+
+    UNARY_UNARY = "unary_unary"
+    UNARY_STREAM = "unary_stream"
+    STREAM_UNARY = "stream_unary"
+    STREAM_STREAM = "stream_stream"
+
+    @property
+    def request_streams(self) -> bool:
+        return self in {Arity.STREAM_UNARY, Arity.STREAM_STREAM}
+
+    @property
+    def response_streams(self) -> bool:
+        return self in {Arity.UNARY_STREAM, Arity.STREAM_STREAM}
+
+
+class Side(enum.Enum):
+    """Which end of the wire a chain sits on."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class Outcome(NamedTuple):
+    """How an attempt or a call ended, as a value."""
+
+    code: int
+    details: str = ""
+    value: Any = None
+    error: BaseException | None = None
+    trailing: Metadata = ()
+    rejected_by: str = ""
+    """The stage that refused the call before the wire; empty when the call went out."""
+    open: bool = False
+    """The first message of a response stream has arrived; the stream has not ended."""
+    committed: bool = False
+    """The caller has seen data: too late to retry."""
+
+
+ABANDONED: Final = Outcome(1, "the call was abandoned before it ended")
+"""The outcome every call starts with, so that whatever is never finished settles as CANCELLED."""
+
+OPEN: Final = Outcome(0, open=True)
+
+
+class Call:
+    """One call, as its stages see it. Stages may read every field and write those marked (stages)."""
+
+    __slots__ = (
+        "arity",
+        "attempt",
+        "deadline",
+        "metadata",
+        "method",
+        "outgoing",
+        "parent",
+        "peer",
+        "replayable",
+        "scratch",
+        "started",
+        "timeout",
+        "trailing",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        arity: Arity,
+        *,
+        metadata: Metadata = (),
+        timeout: float | None = None,
+        parent: Call | None = None,
+        peer: str = "",
+        replayable: bool = True,
+    ) -> None:
+        self.method = method
+        """The full method name: `/package.Service/Method`."""
+        self.arity = arity
+        self.metadata = metadata
+        """What the caller sent: the application's metadata on a client, the wire's on a server."""
+        self.timeout = timeout
+        """What the caller allowed, in seconds from `started`; None when it set no limit."""
+        self.parent = parent
+        """The server call in whose handler this client call is made, if any."""
+        self.peer = peer
+        self.replayable = replayable
+        """The request can be sent again: unary, or a collection instead of a one-shot iterator."""
+        self.started = 0.0
+        """Monotonic seconds; set by the engine."""
+        self.deadline: float | None = None
+        """Monotonic seconds (stages): the call is not worth continuing after this."""
+        self.attempt = 0
+        """The number of the current attempt, from 1; 0 before the first. Set by the engine."""
+        self.outgoing: list[tuple[str, str | bytes]] = []
+        """Metadata to send with every attempt, beyond the application's own (stages, client)."""
+        self.trailing: list[tuple[str, str | bytes]] = []
+        """Trailing metadata to send, beyond the handler's own (stages, server)."""
+        self.scratch: Any = None
+        """Where the trace stage keeps what nested client calls need to continue the trace (stages)."""
+
+    def remaining(self, now: float) -> float | None:
+        """Return the seconds left until the deadline, at least 0.0; None when there is no deadline."""
+        return None if self.deadline is None else max(0.0, self.deadline - now)
+
+    def __repr__(self) -> str:
+        return f"<Call {self.method} {self.arity.value} attempt={self.attempt} deadline={self.deadline}>"
+
+
+CURRENT: Final[contextvars.ContextVar[Call | None]] = contextvars.ContextVar(
+    "mesh_current_call", default=None
+)
+"""The server call being handled in this context; client calls made under it inherit its deadline and trace."""
+
+
+class Attempt(NamedTuple):
+    """Effect: try the call once on the wire; answer with its `Outcome` (`OPEN` at a stream's first message)."""
+
+    number: int
+    timeout: float | None
+
+
+class Sleep(NamedTuple):
+    """Effect: wait this many seconds; answer with None."""
+
+    seconds: float
+
+
+class Commit:
+    """Effect: hand the open stream to the caller; answer with how it ended, `committed=True`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "COMMIT"
+
+
+COMMIT: Final = Commit()
+
+Effect = Attempt | Sleep | Commit

@@ -1,0 +1,67 @@
+"""How a `mesh.yaml` becomes an Environment: text, then proto, then checked values, with every problem on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from mesh.config import document
+from mesh.config.diagnostic import Diagnostic, locate
+from mesh.config.read import read
+from mesh.config.spec import Environment
+from mesh.errors import ConfigError
+from mesh.policy.problem import Problem, Problems
+from mesh.v1 import config_pb2
+
+FILE_NAME = "mesh.yaml"
+
+
+def load(file: str | Path) -> tuple[Environment | None, list[Diagnostic]]:
+    """Read an environment; with problems there is no environment."""
+    path, shown = Path(file).absolute(), str(file)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        return None, [Diagnostic(shown, None, None, "", f"cannot be read: {error.strerror}")]
+    except UnicodeDecodeError as error:
+        return None, [Diagnostic(shown, None, None, "", f"not UTF-8: {error.reason} at byte {error.start}")]
+    parsed = document.parse(text, config_pb2.Environment(), file=shown)
+    at = Problems()
+    environment = read(parsed.message, at, file=path, lines=parsed.lines)
+    diagnostics = parsed.diagnostics
+    if parsed.lines or not diagnostics:
+        diagnostics = diagnostics + locate(shown, parsed.lines, _consequent(at.list, diagnostics))
+        diagnostics.sort(key=lambda diagnostic: diagnostic.line or 0)
+    return (None if diagnostics else environment), diagnostics
+
+
+def current_file(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file that describes this process's environment: MESH_CONFIG, else ./mesh.yaml if there is one."""
+    if environ.get("MESH_CONFIG"):
+        return Path(environ["MESH_CONFIG"]).absolute()
+    file = Path(FILE_NAME).absolute()
+    return file if file.exists() else None
+
+
+def current(environ: Mapping[str, str] = os.environ) -> Environment | None:
+    """Return the environment of this process (MESH_CONFIG, else ./mesh.yaml); None when there is neither.
+
+    Raises ConfigError with every problem of the file.
+    """
+    file = current_file(environ)
+    if file is None:
+        return None
+    environment, diagnostics = load(file)
+    if environment is None:
+        raise ConfigError(diagnostic.as_problem() for diagnostic in diagnostics)
+    return environment
+
+
+def _consequent(problems: list[Problem], known: list[Diagnostic]) -> list[Problem]:
+    """Drop what only follows from a value that could not be read: "name is required" beside "name is not text"."""
+    return [
+        problem
+        for problem in problems
+        if not any(diagnostic.path.startswith(problem.path) for diagnostic in known if diagnostic.path)
+    ]

@@ -1,0 +1,44 @@
+"""What the protos themselves say about a method: its policy annotations and its idempotency."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from google.protobuf import descriptor_pb2, descriptor_pool
+
+from mesh.v1 import annotations_pb2, policy_pb2
+
+_IDEMPOTENT: Final = {
+    descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
+    descriptor_pb2.MethodOptions.IDEMPOTENT,
+}
+
+
+class Annotation(NamedTuple):
+    """The policy layers of a method's proto, and whether repeating it is safe."""
+
+    service: policy_pb2.Policy
+    method: policy_pb2.Policy
+    idempotent: bool
+    known: bool
+    """The method was found in the descriptors."""
+
+
+UNKNOWN: Final = Annotation(policy_pb2.Policy(), policy_pb2.Policy(), idempotent=False, known=False)
+
+
+def find(method: str, pool: descriptor_pool.DescriptorPool | None = None) -> Annotation:
+    """Look `/package.Service/Method` up in the pool; by default where imported stubs are registered."""
+    service_name, _, method_name = method.lstrip("/").partition("/")
+    pool = descriptor_pool.Default() if pool is None else pool
+    try:
+        service = pool.FindServiceByName(service_name)
+        options = service.FindMethodByName(method_name).GetOptions()
+    except KeyError:
+        return UNKNOWN
+    return Annotation(
+        service=service.GetOptions().Extensions[annotations_pb2.service_policy],
+        method=options.Extensions[annotations_pb2.method_policy],
+        idempotent=options.idempotency_level in _IDEMPOTENT,
+        known=True,
+    )

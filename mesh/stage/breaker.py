@@ -1,0 +1,91 @@
+"""When to stop calling a method of a target that keeps failing."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mesh.call import Call, Code, Outcome
+from mesh.engine import Stage
+from mesh.mechanism.breaker import CircuitBreaker
+from mesh.policy.breaker import BreakerPolicy
+from mesh.stage.scope import Scope
+
+FAILURES: Final = frozenset(
+    map(
+        int,
+        (
+            Code.UNKNOWN,
+            Code.DEADLINE_EXCEEDED,
+            Code.RESOURCE_EXHAUSTED,
+            Code.INTERNAL,
+            Code.UNAVAILABLE,
+            Code.DATA_LOSS,
+        ),
+    )
+)
+"""Statuses that speak against the target; the others are healthy answers, and CANCELLED says nothing."""
+
+
+class Breaker(Stage):
+    """Asks the circuit before each attempt and tells it how the attempt ended."""
+
+    __slots__ = ("_circuit", "_where")
+
+    name = "circuit_breaker"
+
+    def __init__(self, circuit: CircuitBreaker, where: str) -> None:
+        self._circuit = circuit
+        self._where = where
+
+    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002
+        permit = self._circuit.try_acquire(now)
+        if permit is None:
+            wait = self._circuit.retry_after(now)
+            return Outcome(
+                14, f"circuit open for {self._where}, probes again in {wait:.1f}s", rejected_by=self.name
+            )
+        return permit
+
+    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002
+        ok: bool | None
+        if outcome.rejected_by or outcome.code == 1:
+            ok = None
+        else:
+            ok = outcome.code not in FAILURES
+        self._circuit.record(ticket, ok, now)
+
+
+def build(scope: Scope) -> Stage | None:
+    policy = scope.policy.circuit_breaker
+    if policy is None:
+        return None
+
+    def make() -> CircuitBreaker:
+        return CircuitBreaker(
+            consecutive_failures=policy.consecutive_failures,
+            failure_ratio=policy.failure_ratio,
+            minimum_calls=policy.minimum_calls,
+            window=policy.window,
+            open_for=policy.open_for,
+            max_open_for=policy.max_open_for,
+            half_open_probes=policy.half_open_probes,
+            now=scope.clock(),
+        )
+
+    circuit = scope.state.keep(("circuit_breaker", scope.target, scope.method, policy), make)
+    return Breaker(circuit, f"{scope.method} at {scope.target}")
+
+
+def describe(scope: Scope) -> str:
+    policy = scope.policy.circuit_breaker or BreakerPolicy()
+    rules = []
+    if policy.consecutive_failures is not None:
+        rules.append(f"{policy.consecutive_failures} failures in a row")
+    if policy.failure_ratio is not None:
+        rules.append(
+            f"{policy.failure_ratio:.0%} of at least {policy.minimum_calls} calls in {policy.window:g}s"
+        )
+    return (
+        f"opens after {' or '.join(rules)}; rejects for {policy.open_for:g}s to {policy.max_open_for:g}s; "
+        f"{policy.half_open_probes} probe{'s' if policy.half_open_probes > 1 else ''}"
+    )

@@ -1,0 +1,65 @@
+"""What stages are built from, so that a stage knows neither exporters nor SDKs: aggregates, tracing, the log's sink."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from mesh.telemetry.aggregate import Aggregates, Series
+from mesh.telemetry.durations import Durations
+from mesh.telemetry.instruments import ACCESS_LOG_DROPPED, Attributes, Instrument
+from mesh.telemetry.selection import Selection
+from mesh.telemetry.sink import LineSink
+from mesh.telemetry.tracing import Tracing
+
+
+class Telemetry:
+    """Everything one process measures, traces and logs.
+
+    As it is made by default it needs no SDK and starts nothing: metrics are aggregated here and nobody reads them,
+    traces go to whatever OpenTelemetry provider the process has, access log lines go to standard error. `wall` is
+    seconds since 1970.
+    """
+
+    __slots__ = ("_closing", "aggregates", "log", "selection", "since", "tracing", "wall")
+
+    def __init__(
+        self,
+        *,
+        tracing: Tracing | None = None,
+        selection: Selection | None = None,
+        log: LineSink | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.aggregates = Aggregates()
+        self.tracing = Tracing() if tracing is None else tracing
+        self.selection = Selection() if selection is None else selection
+        self.log = LineSink(sys.stderr) if log is None else log
+        self.wall = wall
+        self.since = wall()
+        """When counting began."""
+        self._closing: list[Callable[[], None]] = [self.log.flush]
+        sink = self.log
+        self.aggregates.observe(ACCESS_LOG_DROPPED, (), lambda: sink.dropped)
+
+    def durations(self, instrument: Instrument, attributes: Callable[[int], Attributes]) -> Durations:
+        """Return where durations are recorded; `attributes` of a status are asked for at its first sight."""
+        aggregates = self.aggregates
+        return Durations(lambda code: aggregates.histogram(instrument, attributes(code)))
+
+    def snapshot(self) -> list[Series]:
+        """Return every series as it is now."""
+        return self.aggregates.snapshot()
+
+    def at_close(self, action: Callable[[], None]) -> None:
+        """Have `action` called by `close`, before those asked for earlier."""
+        self._closing.append(action)
+
+    def close(self) -> None:
+        """Hand over everything that is buffered and stop what `setup` started. Idempotent."""
+        while self._closing:
+            self._closing.pop()()
+
+    def __repr__(self) -> str:
+        return f"<Telemetry {self.aggregates!r} {self.tracing!r}>"

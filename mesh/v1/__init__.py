@@ -1,0 +1,1 @@
+"""Generated from protos/mesh/v1 by `make generate`."""
