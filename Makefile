@@ -136,7 +136,7 @@ check-types: $(READY)
 
 check-imports: $(READY)
 	@# A module that appeared since the cache was written would stay unseen.
-	lint-imports --no-cache
+	lint-imports --no-cache --no-logo
 
 check-protos: $(READY) $(THIRD_PARTY)
 	buf lint

@@ -25,24 +25,28 @@ def field(number, name, kind, *, repeated=False, message=""):
 
 def order_class():
     item = descriptor_pb2.DescriptorProto(name="Item")
-    item.field.extend([
-        field(1, "sku", F.TYPE_STRING),
-        field(2, "quantity", F.TYPE_INT32),
-        field(3, "unit_price", F.TYPE_INT64),
-        field(4, "gift_wrapped", F.TYPE_BOOL),
-    ])
+    item.field.extend(
+        [
+            field(1, "sku", F.TYPE_STRING),
+            field(2, "quantity", F.TYPE_INT32),
+            field(3, "unit_price", F.TYPE_INT64),
+            field(4, "gift_wrapped", F.TYPE_BOOL),
+        ]
+    )
     order = descriptor_pb2.DescriptorProto(name="Order")
-    order.field.extend([
-        field(1, "order_id", F.TYPE_STRING),
-        field(2, "customer_name", F.TYPE_STRING),
-        field(3, "total", F.TYPE_DOUBLE),
-        field(4, "created", F.TYPE_MESSAGE, message=".google.protobuf.Timestamp"),
-        field(5, "state", F.TYPE_ENUM, message=".bench.State"),
-        field(6, "items", F.TYPE_MESSAGE, repeated=True, message=".bench.Item"),
-        field(7, "tags", F.TYPE_STRING, repeated=True),
-        field(8, "note", F.TYPE_STRING),
-        field(9, "loyalty_points", F.TYPE_UINT32),
-    ])
+    order.field.extend(
+        [
+            field(1, "order_id", F.TYPE_STRING),
+            field(2, "customer_name", F.TYPE_STRING),
+            field(3, "total", F.TYPE_DOUBLE),
+            field(4, "created", F.TYPE_MESSAGE, message=".google.protobuf.Timestamp"),
+            field(5, "state", F.TYPE_ENUM, message=".bench.State"),
+            field(6, "items", F.TYPE_MESSAGE, repeated=True, message=".bench.Item"),
+            field(7, "tags", F.TYPE_STRING, repeated=True),
+            field(8, "note", F.TYPE_STRING),
+            field(9, "loyalty_points", F.TYPE_UINT32),
+        ]
+    )
     file = descriptor_pb2.FileDescriptorProto(
         name="bench.proto", package="bench", syntax="proto3", message_type=[item, order]
     )
@@ -94,7 +98,9 @@ def compare(ours, oracle):
     """Return the median CPU seconds of both, measured in turns."""
     contenders = (ours, oracle)
     repeats = [max(1, int(ROUND_TIME / cpu(call, 20))) for call in contenders]
-    rounds = [[cpu(call, repeat) for call, repeat in zip(contenders, repeats, strict=True)] for _ in range(ROUNDS)]
+    rounds = [
+        [cpu(call, repeat) for call, repeat in zip(contenders, repeats, strict=True)] for _ in range(ROUNDS)
+    ]
     return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 

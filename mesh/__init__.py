@@ -1,7 +1,7 @@
 """grpc-mesh: a service mesh inside your gRPC processes.
 
-    channel = mesh.channel("catalog")        # discovery, load balancing, deadlines, retries, breakers, telemetry
-    server = mesh.server("catalog")          # the same on the serving side, with health, reflection and draining
+channel = mesh.channel("catalog")        # discovery, load balancing, deadlines, retries, breakers, telemetry
+server = mesh.server("catalog")          # the same on the serving side, with health, reflection and draining
 """
 
 from mesh.binding.channel import channel, client_interceptors

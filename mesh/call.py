@@ -97,6 +97,7 @@ class Call:
         "outgoing",
         "parent",
         "peer",
+        "pushed_back",
         "replayable",
         "scratch",
         "started",
@@ -133,6 +134,8 @@ class Call:
         """Monotonic seconds (stages): the call is not worth continuing after this."""
         self.attempt = 0
         """The number of the current attempt, from 1; 0 before the first. Set by the engine."""
+        self.pushed_back = 0
+        """The last attempt that was answered with a delay to keep (stages); 0 if none was."""
         self.outgoing: list[tuple[str, str | bytes]] = []
         """Metadata to send with every attempt, beyond the application's own (stages, client)."""
         self.trailing: list[tuple[str, str | bytes]] = []

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from mesh.call import Arity, Side
 from mesh.engine import Chain, Clock, Random, Retry, Stage
 from mesh.errors import ChainError, ConfigError
+from mesh.policy.observe import TraceEngine
 from mesh.policy.problem import Problems
 from mesh.policy.table import PolicyTable
 from mesh.stage import (
@@ -126,7 +127,9 @@ def check(order: Iterable[Slot] = ORDER) -> None:
         for later in slot.before
         if places.get(later, place + 1) <= place
     ]
-    broken += [f"{slot.name} is there twice" for place, slot in enumerate(slots) if places[slot.name] != place]
+    broken += [
+        f"{slot.name} is there twice" for place, slot in enumerate(slots) if places[slot.name] != place
+    ]
     spans = [list(Span).index(slot.span) for slot in slots]
     if spans != sorted(spans):
         broken.append("stages per call come first, then what is between attempts, then stages per attempt")
@@ -216,6 +219,11 @@ class Chains:
         if at:
             raise ConfigError(at.list)
         return Scope(method, arity, self.side, self.target, policy, self.telemetry, self.state, self.clock)
+
+    def leaves_spans(self, method: str) -> bool:
+        """Whether the method's policy leaves its spans to opentelemetry-instrumentation-grpc."""
+        policy = self._policies.policy(method).trace
+        return policy is not None and policy.engine is TraceEngine.OTEL_INSTRUMENTATION
 
     def swap(self, policies: PolicyTable) -> None:
         """Let new calls follow new policies."""

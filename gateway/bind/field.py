@@ -19,14 +19,18 @@ from gateway.codec.option import DEPTH_LIMIT
 from gateway.codec.scalar import key_reader
 from gateway.schema.kind import is_map, is_textual, json_path, map_entry, message_of
 
-_LISTED_DEPTH: Final = 6
+_LISTED_DEPTH: Final = 3
 _LISTED_NAMES: Final = 512
 
 Assign = Callable[[Any, Any], None]
 """Puts a value into the message that holds the field."""
 
 
-class MisuseError(LookupError):
+class ParameterError(LookupError):
+    """A query parameter that names no field."""
+
+
+class MisuseError(ParameterError):
     """A query parameter that names a field, and cannot set it: never mistaken for one of somebody else's."""
 
 
@@ -120,7 +124,7 @@ class Names:
         self._withheld = body
         self._by_type: dict[str, dict[str, FieldDescriptor]] = {}
         self._listed: dict[str, Target] = {}
-        for fields in leaves(root):
+        for fields in leaves(root, depth=_LISTED_DEPTH):
             if fields[0].name != body and not is_map(fields[-1]):
                 target = Target(fields)
                 self._listed[".".join(field.name for field in fields)] = target
@@ -129,7 +133,7 @@ class Names:
                 break
 
     def find(self, name: str) -> Target:
-        """Return the target of a query parameter; raise LookupError saying why there is none."""
+        """Return the target of a query parameter; raise ParameterError saying why there is none."""
         return self._listed.get(name) or self._walk(name)
 
     def _walk(self, name: str) -> Target:
@@ -163,7 +167,9 @@ class Names:
         field = names.get(part)
         if field is None:
             known = [field.json_name for field in descriptor.fields]
-            raise LookupError(f"{descriptor.full_name} has no field {shown(part)}{suggestion(part, known)}")
+            raise ParameterError(
+                f"{descriptor.full_name} has no field {shown(part)}{suggestion(part, known)}"
+            )
         return field
 
     def __repr__(self) -> str:
@@ -171,7 +177,7 @@ class Names:
 
 
 def leaves(
-    descriptor: Descriptor, above: tuple[FieldDescriptor, ...] = (), depth: int = _LISTED_DEPTH
+    descriptor: Descriptor, above: tuple[FieldDescriptor, ...] = (), *, depth: int
 ) -> Iterator[tuple[FieldDescriptor, ...]]:
     """Yield the fields that a query can carry, each with the way to it.
 
@@ -184,7 +190,7 @@ def leaves(
         if is_textual(value):
             yield (*above, field)
         elif not field.is_repeated and depth > 1 and message_of(field).full_name not in entered:
-            yield from leaves(message_of(field), (*above, field), depth - 1)
+            yield from leaves(message_of(field), (*above, field), depth=depth - 1)
 
 
 def _inside(field: FieldDescriptor) -> Descriptor:

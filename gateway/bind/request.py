@@ -27,7 +27,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.bind import content, query
-from gateway.bind.field import MisuseError, Names, Target
+from gateway.bind.field import MisuseError, Names, ParameterError, Target
 from gateway.codec.fault import SHOWN_LENGTH, step
 from gateway.codec.json import VIOLATIONS_SHOWN, Codec, check_required
 from gateway.problem import RequestProblem, Violation
@@ -120,7 +120,7 @@ class _Request:
         for name, text in query.read(query_string, violations):
             try:
                 target = self._find(name)
-            except LookupError as error:
+            except ParameterError as error:
                 if not self._passes(name, error):
                     violations.append(Violation(_printed(name), str(error)))
                 continue
@@ -138,10 +138,10 @@ class _Request:
         if self._names is None:
             # "If HttpRule.body is "*", there is no URL query parameter, all fields are passed via URL path
             # and HTTP request body." - google/api/http.proto
-            raise LookupError("this method takes no query parameters: its fields are given in the body")
+            raise ParameterError("this method takes no query parameters: its fields are given in the body")
         return self._names.find(name)
 
-    def _passes(self, name: str, error: LookupError) -> bool:
+    def _passes(self, name: str, error: ParameterError) -> bool:
         if isinstance(error, MisuseError):
             return False
         return self._options.ignore_unknown or name in self._options.ignored

@@ -1,4 +1,4 @@
-"""Decides what one piece of text, from a path or a query, means for a field: the codec's rules, adapted to text.
+"""Decides what one piece of text, from a path or a query, means: the codec's rules, for text.
 
 JSON tells `true` from `"true"`, text does not: so booleans are read as the keys of JSON objects are, and the
 other scalars and enums as JSON strings are. A FieldMask may also be given in proto names, which clients of

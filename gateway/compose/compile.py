@@ -75,8 +75,7 @@ def compile_plan(
     """Compile one composition; return its plan, or None and every problem."""
     place = Place(f"{method.full_name} (gateway.v1.compose)", [])
     plan = _Compiler(method, compose, services, place).compile()
-    problems = tuple(place.problems)
-    return (None if problems else plan), problems
+    return plan, tuple(place.problems)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,7 +85,8 @@ class _Draft:
     step: Step
     place: Place
     method: MethodDescriptor | None
-    filling: Filling
+    filling: Filling | None
+    """None when its method is unknown."""
     fan_out: FanOut | None
     needs: Mapping[str, Place]
     """The steps that it uses, and where first."""
@@ -102,7 +102,7 @@ class _Compiler:
         self._place = place
         self._roots = {REQUEST: Root(0, shapes.of_message(method.input_type))}
 
-    def compile(self) -> Plan:
+    def compile(self) -> Plan | None:
         if self._method.client_streaming or self._method.server_streaming:
             self._place.add("only a unary method can be composed, and this one streams")
         if not self._compose.steps:
@@ -127,7 +127,8 @@ class _Compiler:
             self._place.field("steps").add(f"steps need each other: {' -> '.join(cycle)}")
         self._check_optional(drafts)
         self._check_used(drafts, response)
-        return self._plan(drafts, response, self._omitted_field(drafts))
+        omitted_field = self._omitted_field(drafts)
+        return None if self._place.problems else self._plan(drafts, response, omitted_field)
 
     def _find_method(self, call: str, place: Place) -> MethodDescriptor | None:
         service_name, slash, name = call.partition("/")
@@ -171,13 +172,12 @@ class _Compiler:
             at = place.field("for_each")
             fan_out, item = self._fan_out(step.for_each, at, needs)
             roots = self._with_item(step.for_each, item, at.field("as"))
-        if method is None:
-            filling = Filling(_nothing, ())
-        else:
+        filling = None
+        if method is not None:
             filling = compile_bindings(step.request, method.input_type, roots, place.field("request"))
-        for field, root in filling.uses:
-            if root in self._roots and root != REQUEST:
-                needs.setdefault(root, place.field("request").key(field))
+            for field, root in filling.uses:
+                if root in self._roots and root != REQUEST:
+                    needs.setdefault(root, place.field("request").key(field))
         return _Draft(step, place, method, filling, fan_out, needs)
 
     def _fan_out(self, each: ForEach, place: Place, needs: dict[str, Place]) -> tuple[FanOut | None, Root]:
@@ -266,10 +266,11 @@ class _Compiler:
 
     def _plan(self, drafts: Sequence[_Draft], response: Filling, omitted_field: str) -> Plan:
         names = {draft.step.name: index for index, draft in enumerate(drafts)}
-        needs = [tuple(sorted({names[need] for need in draft.needs if need in names})) for draft in drafts]
+        needs = [tuple(sorted(names[need] for need in draft.needs)) for draft in drafts]
         nodes = tuple(
             Node(
                 index=index,
+                slot=index + 1,  # the request comes before all results
                 step=draft.step,
                 rpc=f"/{draft.step.call}",
                 needs=needs[index],
@@ -280,7 +281,7 @@ class _Compiler:
                 fills=tuple(use.field for use in response.uses if use.root == draft.step.name),
             )
             for index, draft in enumerate(drafts)
-            if draft.method is not None
+            if draft.method is not None and draft.filling is not None
         )
         return Plan(
             method=f"/{self._method.containing_service.full_name}/{self._method.name}",
@@ -300,10 +301,6 @@ def _items(source: sources.Source) -> Callable[[Frame], Sequence[Any]]:
 
 def _lists_omitted(message: Descriptor | None) -> bool:
     return message is not None and message.full_name == OMITTED_STEP
-
-
-def _nothing(_frame: Frame) -> Any:
-    raise AssertionError("a step without a method is a problem, and a plan with problems is not run")
 
 
 def _dotted(method: str) -> str:

@@ -28,6 +28,8 @@ class Node:
 
     index: int
     """Its place among the plan's nodes, which is its step's in the composition."""
+    slot: int
+    """Where its result goes in the frame."""
     step: Step
     rpc: str
     """The backend's method: `/package.Service/Method`."""
@@ -45,11 +47,6 @@ class Node:
     @property
     def name(self) -> str:
         return self.step.name
-
-    @property
-    def slot(self) -> int:
-        """Where its result goes in the frame: the request is before all nodes."""
-        return self.index + 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

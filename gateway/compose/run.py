@@ -167,7 +167,9 @@ class Run:
                 self._fail(node, EXPIRED, moves)
                 return
         if node.fan_out is None:
-            self._fly(Call(node, 0, _wire(node.request(self._frame)), timeout), moves)
+            # Partial: a proto2 backend that misses a required field says so itself, as a status.
+            request = node.request(self._frame).SerializePartialToString()
+            self._fly(Call(node, 0, request, timeout), moves)
             return
         items = node.fan_out.items(self._frame)
         if not items:
@@ -181,7 +183,7 @@ class Run:
         item = fan.next
         fan.next += 1
         # The item comes last in the frame, after all results: every plan's fan-outs share that slot.
-        request = _wire(node.request([*self._frame, fan.items[item]]))
+        request = node.request([*self._frame, fan.items[item]]).SerializePartialToString()
         call = Call(node, item, request, timeout)
         fan.flying.add(call)
         self._fly(call, moves)
@@ -242,8 +244,3 @@ class Run:
     def __repr__(self) -> str:
         state = "failed" if self.failure is not None else f"left={self._left}"
         return f"<Run {self._plan.method} {state} in flight={len(self._flying)}>"
-
-
-def _wire(message: Message) -> bytes:
-    # Partial: a proto2 backend that misses a required field says so itself, as a status.
-    return message.SerializePartialToString()

@@ -35,7 +35,9 @@ def read_length(value: bytes) -> int:
     """Return a Content-Length; raise RequestProblem for anything but digits."""
     # RFC 9110, 8.6: "Content-Length = 1*DIGIT".
     if not value.isdigit() or len(value) > _LENGTH_DIGITS:
-        raise RequestProblem(f'header content-length: "{value[:40].decode("latin-1")}" is not a number of bytes')
+        raise RequestProblem(
+            f'header content-length: "{value[:40].decode("latin-1")}" is not a number of bytes'
+        )
     return int(value)
 
 

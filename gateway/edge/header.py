@@ -99,9 +99,11 @@ def metadata_value(key: str, value: bytes) -> str | bytes:
 class ResponseHeaders:
     """Which metadata of a backend's answer the client sees as headers."""
 
-    __slots__ = ("_known", "_passes")
+    __slots__ = ("_known", "_passes", "any")
 
     def __init__(self, names: Sequence[str]) -> None:
+        self.any = bool(names)
+        """Whether any may pass: otherwise nobody need ask for the metadata."""
         self._passes = matcher(names)
         self._known: dict[str, bytes | None] = {}
 
@@ -115,7 +117,11 @@ class ResponseHeaders:
                 if len(self._known) < _MOST_NAMES:
                     self._known[key] = name
             if name is not None:
-                raw = base64.b64encode(value).rstrip(b"=") if isinstance(value, bytes) else value.encode("latin-1")
+                raw = (
+                    base64.b64encode(value).rstrip(b"=")
+                    if isinstance(value, bytes)
+                    else value.encode("latin-1")
+                )
                 headers.append((name, raw))
         return headers
 

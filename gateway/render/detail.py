@@ -41,7 +41,9 @@ def read_details(trailing: Metadata, find: Find) -> Detailed:
                 status = status_pb2.Status.FromString(value)
             except DecodeError:
                 return NOTHING
-            return Detailed([_render(detail, find) for detail in status.details], _retry_after(status.details))
+            return Detailed(
+                [_render(detail, find) for detail in status.details], _retry_after(status.details)
+            )
     return NOTHING
 
 

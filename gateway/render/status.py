@@ -1,6 +1,6 @@
 """Which HTTP status and which JSON an error has: google.rpc.Status, one shape for every error.
 
-    {"code": 5, "message": "no product \\"9\\"", "details": [{"@type": "type.googleapis.com/...", ...}]}
+{"code": 5, "message": "no product \\"9\\"", "details": [{"@type": "type.googleapis.com/...", ...}]}
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
 _UNREACHABLE: Final = "the service behind this method cannot be reached"
 _FAILED: Final = "the service behind this method failed"
 # What gRPC's core says about connections names internal addresses ("last error: UNKNOWN: ipv4:10.0.0.7:50051 ...").
-_ADDRESSES: Final = re.compile(r"\bipv[46]:|\bunix:|last error:|DNS resolution|name resolution", re.IGNORECASE)
+_ADDRESSES: Final = re.compile(
+    r"\bipv[46]:|\bunix:|last error:|DNS resolution|name resolution", re.IGNORECASE
+)
 # What grpc's Python servers answer for an exception of the handler: its class and text are the service's own business.
 _EXCEPTION: Final = re.compile(r"Unexpected <class '|Exception (calling|iterating|serializing|deserializing)")
 

@@ -1,4 +1,4 @@
-"""Decides which HTTP requests reach which methods: reads google.api.http annotations into a table of bindings.
+"""Decides which HTTP requests reach which methods, by google.api.http annotations.
 
 What the annotations cannot say is decided here. A method without one is reachable as `POST
 /package.Service/Method` with the request as the body, unless that is turned off. A method whose client
@@ -75,7 +75,7 @@ class Table:
 def read(
     services: Iterable[ServiceDescriptor], *, unannotated: bool = True
 ) -> tuple[Table, tuple[Problem, ...]]:
-    """Return the table of bindings and every problem; `unannotated` exposes methods that declare no mapping."""
+    """Return the table of bindings and every problem; `unannotated` exposes methods without a mapping."""
     bindings: list[Binding] = []
     skipped: list[Skipped] = []
     problems = Problems()
@@ -168,9 +168,8 @@ def _check_variables(descriptor: Descriptor, template: Template, at: Problems) -
         # not capable of handling such variable expansion." - google/api/http.proto
         if field.is_repeated:
             at.add(f'"{".".join(variable.path)}": a path variable must not be a repeated or map field')
-        # "[...] as long as each field is a non-repeated field with a primitive (non-message) type." - the
-        # same. A message that is one scalar in JSON (Timestamp, a wrapper) is let through, as grpc-gateway
-        # does.
+        # And the same: "each field is a non-repeated field with a primitive (non-message) type". A message
+        # that is one scalar in JSON (Timestamp, a wrapper) is let through, as grpc-gateway does.
         elif not is_textual(field):
             at.add(f'"{".".join(variable.path)}": a path variable must not be a message')
 

@@ -1,4 +1,4 @@
-"""Decides what a google.api.http path template means: its segments, its variables, and how captures are decoded.
+"""Decides what a google.api.http path template means, and how what it captures is decoded.
 
 The grammar is google/api/http.proto's:
 
@@ -106,7 +106,7 @@ def decode(raw: str, *, multi: bool) -> str:
 
 
 def canonical(raw: str) -> str:
-    """Return the form in which a segment of a path is compared with a literal: percent-decoded, where it can be."""
+    """Return a segment as it is compared with a literal: percent-decoded, where it can be."""
     if "%" not in raw:
         return raw
     try:

@@ -33,7 +33,7 @@ class Match(NamedTuple, Generic[R]):
     captures: tuple[str, ...]
     """Raw text per variable of the template, in its order, still percent-encoded."""
     allow: tuple[str, ...]
-    """For a path without a route for this method: the union of methods over every template that matches, sorted."""
+    """For a path without a route for this method: the methods of every template that matches, sorted."""
 
 
 class _Entry(NamedTuple, Generic[R]):
@@ -65,7 +65,7 @@ class Trie(Generic[R]):
             self._add(method, template, route)
 
     def find(self, method: str, path: str | bytes) -> Match[R]:
-        """Return the route for a raw path (no query, nothing decoded), or the methods it allows, or neither."""
+        """Return the route for a raw path (no query, not decoded), or the methods it allows, or neither."""
         if isinstance(path, bytes):
             path = path.decode("utf-8", "surrogateescape")
         exact = self._exact.get(path)
@@ -94,7 +94,7 @@ class Trie(Generic[R]):
         return Match(None, (), tuple(sorted(allow)))
 
     def _ways(self, segments: list[str], keys: list[str]) -> list[tuple[_Node[R], list[str], list[str]]]:
-        """Return the trees to search, each with the path's segments as it sees them: verb split off, then whole."""
+        """Return the trees to search, each with the path as it sees it: verb split off, then whole."""
         ways: list[tuple[_Node[R], list[str], list[str]]] = []
         if segments:
             # The raw text is split: an encoded colon (%3A) is part of the segment, not the start of a verb.

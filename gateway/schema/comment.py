@@ -17,7 +17,7 @@ Path = tuple[int, ...]
 
 
 def read(files: Iterable[FileDescriptorProto]) -> Mapping[str, str]:
-    """Return the comments of all elements that have one, by full name; an enum value's is under its enum's name.
+    """Return the comments by full name of element; an enum value's is under its enum's name.
 
     Files without source info, such as those of generated modules and most reflection servers, have none.
     """

@@ -1,4 +1,4 @@
-"""Decides what the API documentation page is: Swagger UI over the gateway's own OpenAPI document, without a network."""
+"""Decides what the API documentation page is: Swagger UI over the OpenAPI document, without a network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Page(NamedTuple):
 
 
 def read_pages(*, title: str, path: str = "/docs", document: str = "/openapi.json") -> Mapping[str, Page]:
-    """Return the page and its two assets by path: `/docs`, `/docs/swagger-ui-bundle.js`, `/docs/swagger-ui.css`.
+    """Return the page and its two assets by path: `/docs`, `/docs/swagger-ui-bundle.js` and so on.
 
     `document` is where the browser finds the OpenAPI document; it may be relative to the page.
     """

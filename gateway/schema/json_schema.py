@@ -63,6 +63,7 @@ class Components:
     def __init__(self, comments: Mapping[str, str]) -> None:
         self._comments = comments
         self._schemas: dict[str, Json] = {}
+        self._pending: list[Descriptor] = []
 
     def message(self, descriptor: Descriptor) -> Json:
         """Return the schema of a message: a reference, or the description of a well-known type."""
@@ -73,8 +74,9 @@ class Components:
         if name in _WELL_KNOWN:
             return dict(_WELL_KNOWN[name])
         if name not in self._schemas:
-            self._schemas[name] = {}  # taken first: a message may hold itself
-            self._schemas[name] = self.properties(descriptor)
+            # Written later: a message may hold itself, or begin a chain longer than the stack.
+            self._schemas[name] = {}
+            self._pending.append(descriptor)
         return _reference(name)
 
     def field(self, field: FieldDescriptor) -> Json:
@@ -122,6 +124,9 @@ class Components:
 
     def schemas(self) -> Json:
         """Return all components, sorted by name."""
+        while self._pending:
+            descriptor = self._pending.pop()
+            self._schemas[descriptor.full_name] = self.properties(descriptor)
         return dict(sorted(self._schemas.items()))
 
     def _one(self, field: FieldDescriptor) -> Json:

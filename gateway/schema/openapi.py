@@ -25,6 +25,8 @@ from gateway.schema.openapi_path import OpenApiPath, Part
 from gateway.schema.pool import Schema
 
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_QUERY_DEPTH: Final = 4
+"""How deep a field may lie to be listed as a query parameter; deeper ones can be given all the same."""
 _STREAM: Final = "application/x-ndjson"
 
 
@@ -79,7 +81,7 @@ class _Writer:
 
     def paths(self) -> Json:
         # "Templated paths with the same hierarchy but different templated names MUST NOT exist as they are
-        # identical."   - OpenAPI 3.1, Paths Object. So the first spelling of a path names its parameters for
+        # identical." - OpenAPI 3.1, Paths Object. So the first spelling of a path names its parameters for
         # all.
         spelled: dict[tuple[str, ...], OpenApiPath] = {}
         items: dict[str, Json] = {}
@@ -151,7 +153,7 @@ class _Writer:
         if binding.body == "*":
             return
         bound = {variable.path for variable in binding.template.variables}
-        for fields in leaves(binding.method.input_type):
+        for fields in leaves(binding.method.input_type, depth=_QUERY_DEPTH):
             path = tuple(field.name for field in fields)
             if path in bound or path[0] == binding.body:
                 continue

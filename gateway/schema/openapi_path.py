@@ -1,4 +1,4 @@
-"""Decides how path templates are spelled in OpenAPI, whose parameters are single segments and have no patterns.
+"""Decides how path templates are spelled in OpenAPI, whose parameters are single segments.
 
 A variable of several segments becomes one parameter per wildcard, as in the flat paths of Google's discovery
 documents: `/v1/{name=shelves/*/books/*}` is `/v1/shelves/{shelvesId}/books/{booksId}`.

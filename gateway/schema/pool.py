@@ -31,7 +31,7 @@ _INSTALLED: Final = (
     "mesh/v1/",
     "gateway/v1/",
 )
-"""Imports that may be taken from Python packages; others never are, since a schema must not choose what is imported."""
+"""Imports that Python packages may provide; a schema must not choose what else is imported."""
 
 # Health, reflection and Google's mixins.
 _PLUMBING: Final = (
@@ -55,7 +55,7 @@ class Schema:
     """Proto comments by full name, where the source had them."""
 
     def message_class(self, descriptor: Descriptor | str) -> type[Message]:
-        """Return the class of a message, by descriptor or full name; raise KeyError for a name not in the pool."""
+        """Return the class of a message, by descriptor or full name; raise KeyError for an unknown name."""
         if isinstance(descriptor, str):
             descriptor = self.pool.FindMessageTypeByName(descriptor)
         found: type[Message] = message_factory.GetMessageClass(descriptor)
@@ -100,7 +100,7 @@ def read_files(files: Iterable[FileDescriptorProto], services: Sequence[str] = (
 
 
 def read_generated(services: Sequence[str], pool: DescriptorPool | None = None) -> Loaded:
-    """Read services of generated modules that are already imported, from their pool (the default one unless given).
+    """Read services of generated modules that are already imported, from the default pool unless given.
 
     Generated modules have no comments.
     """

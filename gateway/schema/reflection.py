@@ -1,4 +1,4 @@
-"""Decides how a schema is asked of a live server: grpc.reflection, v1 where the server has it, else v1alpha."""
+"""Decides how a schema is asked of a live server: grpc.reflection v1, or else v1alpha."""
 
 from __future__ import annotations
 

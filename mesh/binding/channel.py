@@ -13,6 +13,7 @@ from mesh.binding.runtime import Runtime
 from mesh.binding.service_config import channel_arguments
 from mesh.binding.target import resolve
 from mesh.call import Side
+from mesh.telemetry import otel
 
 
 def channel(
@@ -48,4 +49,8 @@ def client_interceptors(target: str, *, using: Runtime | None = None) -> list[gr
     keepalive are settings of the channel, which `mesh.channel` makes.
     """
     using = using or runtime.current()
-    return client_aio.interceptors(using.chains(Side.CLIENT, target))
+    chains = using.chains(Side.CLIENT, target)
+    own = client_aio.interceptors(chains)
+    if using.policies.names_otel_instrumentation:
+        return [*otel.otel_client_interceptors(using.telemetry, chains.leaves_spans), *own]
+    return own

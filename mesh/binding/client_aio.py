@@ -28,15 +28,17 @@ class _Client:
     def __init__(self, chains: Chains) -> None:
         self._chains = chains
 
-    def _begin(self, details: grpc.aio.ClientCallDetails, request: Any, arity: Arity) -> tuple[Call, engine.Flow]:
-        method = details.method
-        if type(method) is bytes:
+    def _begin(
+        self, details: grpc.aio.ClientCallDetails, request: Any, arity: Arity
+    ) -> tuple[Call, engine.Flow]:
+        method: str | bytes = details.method  # the stubs say str; grpc.aio hands out bytes in places
+        if isinstance(method, bytes):
             method = method.decode()
         chains = self._chains
         call = Call(
             method,
             arity,
-            metadata=details.metadata,
+            metadata=details.metadata or (),  # type: ignore[arg-type]  # pairs, like ours
             timeout=details.timeout,
             parent=CURRENT.get(),
             replayable=not arity.request_streams or isinstance(request, list | tuple),
@@ -67,9 +69,7 @@ class _Client:
         return flow, start
 
 
-def _details(
-    details: grpc.aio.ClientCallDetails, call: Call, attempt: Attempt
-) -> grpc.aio.ClientCallDetails:
+def _details(details: grpc.aio.ClientCallDetails, call: Call, attempt: Attempt) -> grpc.aio.ClientCallDetails:
     metadata = details.metadata
     if call.outgoing:
         metadata = grpc.aio.Metadata(*(metadata or ()), *call.outgoing)
@@ -78,7 +78,7 @@ def _details(
     )
 
 
-class UnaryUnary(_Client, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpc's stubs
+class UnaryUnary(_Client, grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         call, flow = self._begin(client_call_details, request, Arity.UNARY_UNARY)
         wire: Any = None
@@ -98,14 +98,14 @@ class UnaryUnary(_Client, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore
         return wire  # a real call, of the attempt that decided: its metadata and trailers are the truth
 
 
-class UnaryStream(_Client, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]  # grpc's stubs
+class UnaryStream(_Client, grpc.aio.UnaryStreamClientInterceptor):
     async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return await self._stream(
             continuation, client_call_details, request, Arity.UNARY_STREAM, UnaryStreamHandle
         )
 
 
-class StreamUnary(_Client, grpc.aio.StreamUnaryClientInterceptor):  # type: ignore[misc]  # grpc's stubs
+class StreamUnary(_Client, grpc.aio.StreamUnaryClientInterceptor):
     async def intercept_stream_unary(
         self, continuation: Any, client_call_details: Any, request_iterator: Any
     ) -> Any:
@@ -113,7 +113,7 @@ class StreamUnary(_Client, grpc.aio.StreamUnaryClientInterceptor):  # type: igno
         return StreamUnaryHandle(flow, start)
 
 
-class StreamStream(_Client, grpc.aio.StreamStreamClientInterceptor):  # type: ignore[misc]  # grpc's stubs
+class StreamStream(_Client, grpc.aio.StreamStreamClientInterceptor):
     async def intercept_stream_stream(
         self, continuation: Any, client_call_details: Any, request_iterator: Any
     ) -> Any:

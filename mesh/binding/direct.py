@@ -6,7 +6,6 @@ which the gateway does not need.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import grpc.aio
@@ -94,10 +93,9 @@ class Direct:
             invoke = self._stream[method] = self._channel.unary_stream(method)
         call = Call(method, Arity.UNARY_STREAM, metadata=metadata, timeout=timeout, parent=parent)
 
-        async def start(effect: Attempt) -> AsyncIterator[bytes]:
+        async def start(effect: Attempt) -> Any:
             sent = (*metadata, *call.outgoing) if call.outgoing else metadata
-            wire: AsyncIterator[bytes] = invoke(request, timeout=effect.timeout, metadata=sent)
-            return wire
+            return invoke(request, timeout=effect.timeout, metadata=sent)
 
         stream = ResponseStream(self._flow(call), start)
         await stream.begin()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import os
+import sys
 
 from mesh.call import Side
 from mesh.chain import Chains
@@ -11,6 +14,7 @@ from mesh.config.spec import Environment
 from mesh.errors import ConfigError
 from mesh.policy.table import PolicyTable, load
 from mesh.stage.scope import State
+from mesh.telemetry.setup import TelemetrySettings, setup
 from mesh.telemetry.telemetry import Telemetry
 
 
@@ -50,4 +54,17 @@ def current() -> Runtime:
     Process-wide because what it stands for is: one environment file, one metrics endpoint, one set of OpenTelemetry
     providers.
     """
-    return Runtime(environments.current())
+    environment = environments.current()
+    settings = TelemetrySettings()
+    if environment is not None:
+        spec = environment.telemetry
+        settings = TelemetrySettings(
+            prometheus_listen="" if spec.prometheus_listen is None else str(spec.prometheus_listen),
+            otlp_endpoint=spec.otlp_endpoint,
+            trace_ratio=spec.trace_ratio,
+            console=spec.console,
+        )
+    name = os.environ.get("MESH_SERVICE") or os.path.basename(sys.argv[0]) or "python"
+    telemetry = setup(settings, name=name, environ=os.environ)
+    atexit.register(telemetry.close)
+    return Runtime(environment, telemetry=telemetry)

@@ -19,8 +19,10 @@ from mesh.binding import runtime, server_aio
 from mesh.binding.health import Health
 from mesh.binding.runtime import Runtime
 from mesh.call import Arity, Side
+from mesh.chain import Chains
 from mesh.errors import ConfigError
 from mesh.policy.problem import Problem
+from mesh.telemetry import otel
 
 DEFAULT_LISTEN: Final = "127.0.0.1:50051"
 
@@ -58,6 +60,7 @@ class Server:
         self._with_reflection = with_reflection
         self._interceptors = interceptors
         self._options = options
+        self._using = using
         self._chains = using.chains(Side.SERVER, name)
         self._handlers: list[grpc.GenericRpcHandler] = []
         self._arities: dict[str, dict[str, Arity]] = {}
@@ -95,7 +98,7 @@ class Server:
         """
         self._check_policies()
         server = grpc.aio.server(
-            interceptors=[*self._interceptors, *server_aio.interceptors(self._chains)],
+            interceptors=[*self._interceptors, *_interceptors(self._chains, self._using)],
             options=[*_OPTIONS, *self._options],
         )
         server.add_generic_rpc_handlers(tuple(self._handlers))
@@ -226,7 +229,15 @@ def server_interceptors(
     `mesh.server`'s.
     """
     using = using or runtime.current()
-    return server_aio.interceptors(using.chains(Side.SERVER, name))
+    chains = using.chains(Side.SERVER, name)
+    return _interceptors(chains, using)
+
+
+def _interceptors(chains: Chains, using: Runtime) -> list[grpc.aio.ServerInterceptor]:
+    own = server_aio.interceptors(chains)
+    if using.policies.names_otel_instrumentation:
+        return [*otel.otel_server_interceptors(using.telemetry, chains.leaves_spans), *own]
+    return own
 
 
 @contextlib.contextmanager

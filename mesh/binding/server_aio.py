@@ -34,7 +34,7 @@ INFRASTRUCTURE: Final = ("/grpc.health.v1.", "/grpc.reflection.")
 """Methods that serve the mesh itself: they must answer when limits are reached, and are nobody's traffic."""
 
 
-class ServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc's stubs
+class ServerInterceptor(grpc.aio.ServerInterceptor):
     """Runs every call of a server through the chains."""
 
     def __init__(self, chains: Chains) -> None:
@@ -153,7 +153,11 @@ async def _refuse(request: Any, context: Any) -> None:  # noqa: ARG001 - grpc's 
 
 
 def _plain(behaviour: Any) -> Any:
-    return behaviour if inspect.isfunction(behaviour) or inspect.ismethod(behaviour) else type(behaviour).__call__
+    return (
+        behaviour
+        if inspect.isfunction(behaviour) or inspect.ismethod(behaviour)
+        else type(behaviour).__call__
+    )
 
 
 def _is_coroutine_function(behaviour: Any) -> bool:

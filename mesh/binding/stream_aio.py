@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -25,13 +25,6 @@ Start = Callable[[Attempt], Awaitable[Any]]
 DoneCallback = Callable[[Any], None]
 
 _CANCELLED: Final = Outcome(1, "Locally cancelled by application!")
-
-
-class _Wire(Protocol):
-    """The part of grpc's streaming calls used here."""
-
-    def cancel(self) -> bool: ...
-    def __aiter__(self) -> AsyncIterator[Any]: ...
 
 
 class ResponseStream:
@@ -241,11 +234,11 @@ class StreamHandle(ResponseStream):
             await self._wire.wait_for_connection()
 
 
-class UnaryStreamHandle(StreamHandle, grpc.aio.UnaryStreamCall):  # type: ignore[misc,type-arg]  # grpc's stubs
+class UnaryStreamHandle(StreamHandle, grpc.aio.UnaryStreamCall):  # type: ignore[type-arg]  # generic in the stubs only
     """What a caller of a unary-stream method holds."""
 
 
-class StreamStreamHandle(StreamHandle, grpc.aio.StreamStreamCall):  # type: ignore[misc,type-arg]  # grpc's stubs
+class StreamStreamHandle(StreamHandle, grpc.aio.StreamStreamCall):  # type: ignore[type-arg]  # generic in the stubs only
     """What a caller of a stream-stream method holds; grpc itself feeds written requests to the wire."""
 
     async def write(self, request: Any) -> None:

@@ -90,7 +90,9 @@ def static(addresses: Sequence[str]) -> str:
         if isinstance(parsed, str):
             problems.append(Problem(f"[{index}]", parsed))
         elif uri is None:
-            problems.append(Problem(f"[{index}]", f'"{text}" is a name; a list takes IP:PORT, use dns for names'))
+            problems.append(
+                Problem(f"[{index}]", f'"{text}" is a name; a list takes IP:PORT, use dns for names')
+            )
         else:
             uris.append(uri)
     schemes = {uri.partition(":")[0] for uri in uris}

@@ -22,7 +22,7 @@ from mesh.engine import Flow
 Attempts = Callable[[Attempt], Awaitable[Outcome]]
 
 
-class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[misc,type-arg]  # grpc's stubs
+class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # generic in the stubs only
     """What a caller of a stream-unary method holds."""
 
     def __init__(self, flow: Flow, start: Start) -> None:

@@ -19,6 +19,12 @@ FILE_NAME = "mesh.yaml"
 
 def load(file: str | Path) -> tuple[Environment | None, list[Diagnostic]]:
     """Read an environment; with problems there is no environment."""
+    environment, diagnostics = examine(file)
+    return (None if diagnostics else environment), diagnostics
+
+
+def examine(file: str | Path) -> tuple[Environment | None, list[Diagnostic]]:
+    """Read an environment as far as it can be read, so that whoever checks more of it can find every problem at once."""
     path, shown = Path(file).absolute(), str(file)
     try:
         text = path.read_text(encoding="utf-8")
@@ -27,13 +33,12 @@ def load(file: str | Path) -> tuple[Environment | None, list[Diagnostic]]:
     except UnicodeDecodeError as error:
         return None, [Diagnostic(shown, None, None, "", f"not UTF-8: {error.reason} at byte {error.start}")]
     parsed = document.parse(text, config_pb2.Environment(), file=shown)
+    if parsed.diagnostics and not parsed.lines:
+        return None, parsed.diagnostics
     at = Problems()
     environment = read(parsed.message, at, file=path, lines=parsed.lines)
-    diagnostics = parsed.diagnostics
-    if parsed.lines or not diagnostics:
-        diagnostics = diagnostics + locate(shown, parsed.lines, _consequent(at.list, diagnostics))
-        diagnostics.sort(key=lambda diagnostic: diagnostic.line or 0)
-    return (None if diagnostics else environment), diagnostics
+    found = locate(shown, parsed.lines, _consequent(at.list, parsed.diagnostics))
+    return environment, sorted([*parsed.diagnostics, *found], key=lambda diagnostic: diagnostic.line or 0)
 
 
 def current_file(environ: Mapping[str, str] = os.environ) -> Path | None:

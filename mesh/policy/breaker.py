@@ -28,7 +28,9 @@ class BreakerPolicy:
         consecutive = read.whole(proto, "consecutive_failures", at, default=10)
         ratio = read.number(proto, "failure_ratio", at, default=0.5, most=1.0)
         if not consecutive and not ratio:
-            at.add("both rules are switched off, so the circuit would never open; say `enabled: false` instead")
+            at.add(
+                "both rules are switched off, so the circuit would never open; say `enabled: false` instead"
+            )
         open_for = read.seconds(proto, "open_for", at, default=1.0, least=0.001, most=600.0)
         return cls(
             consecutive_failures=consecutive or None,

@@ -50,9 +50,7 @@ class OutlierPolicy:
             max_ejection_time=read.seconds(
                 proto, "max_ejection_time", at, default=max(base, 300.0), least=base
             ),
-            max_ejection_percent=read.whole(
-                proto, "max_ejection_percent", at, default=50, least=1, most=100
-            ),
+            max_ejection_percent=read.whole(proto, "max_ejection_percent", at, default=50, least=1, most=100),
             failure_percent=read.whole(proto, "failure_percent", at, default=50, least=1, most=100),
             minimum_hosts=read.whole(proto, "minimum_hosts", at, default=2, least=1),
             request_volume=read.whole(proto, "request_volume", at, default=20, least=1),
@@ -103,7 +101,9 @@ class ConnectionPolicy:
             at.field("outlier_detection").add(
                 "with pick_first there is nothing to eject; balance by round robin"
             )
-        initial = read.seconds(proto.reconnect, "initial_backoff", at.field("reconnect"), default=0.1, least=0.01)
+        initial = read.seconds(
+            proto.reconnect, "initial_backoff", at.field("reconnect"), default=0.1, least=0.01
+        )
         outlier = None
         if proto.HasField("outlier_detection"):
             outlier = OutlierPolicy.read(proto.outlier_detection, at.field("outlier_detection"))
@@ -114,8 +114,14 @@ class ConnectionPolicy:
             keepalive=KeepalivePolicy.read(proto.keepalive, at.field("keepalive")),
             initial_backoff=initial,
             max_backoff=read.seconds(
-                proto.reconnect, "max_backoff", at.field("reconnect"), default=max(initial, 5.0), least=initial
+                proto.reconnect,
+                "max_backoff",
+                at.field("reconnect"),
+                default=max(initial, 5.0),
+                least=initial,
             ),
-            max_receive_bytes=read.whole(proto, "max_receive_bytes", at, default=4194304, least=1, most=2**31 - 1),
+            max_receive_bytes=read.whole(
+                proto, "max_receive_bytes", at, default=4194304, least=1, most=2**31 - 1
+            ),
             max_send_bytes=read.whole(proto, "max_send_bytes", at, default=0, most=2**31 - 1) or None,
         )

@@ -9,7 +9,6 @@ from mesh.policy import read
 from mesh.policy.problem import Problems
 from mesh.v1 import policy_pb2
 
-
 UNARY_TIMEOUT: Final = 15.0
 """What a call with one response gets when neither its caller nor its policy says: Envoy's default, too."""
 

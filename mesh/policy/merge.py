@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from mesh.v1 import policy_pb2
@@ -48,7 +49,7 @@ def _overlay(target: Message, override: Message) -> None:
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             own = getattr(target, field.name)
             own.SetInParent()
-            if field.message_type.full_name == "google.protobuf.Duration":
+            if isinstance(own, Duration):
                 own.CopyFrom(value)
             else:
                 _overlay(own, value)

@@ -39,10 +39,14 @@ class Policy:
             circuit_breaker=BreakerPolicy.read(proto.circuit_breaker, at.field("circuit_breaker"))
             if has("circuit_breaker")
             else None,
-            client_concurrency=ConcurrencyPolicy.read(proto.client_concurrency, at.field("client_concurrency"))
+            client_concurrency=ConcurrencyPolicy.read(
+                proto.client_concurrency, at.field("client_concurrency")
+            )
             if has("client_concurrency")
             else None,
-            server_concurrency=ConcurrencyPolicy.read(proto.server_concurrency, at.field("server_concurrency"))
+            server_concurrency=ConcurrencyPolicy.read(
+                proto.server_concurrency, at.field("server_concurrency")
+            )
             if has("server_concurrency")
             else None,
             trace=TracePolicy.read(proto.trace) if has("trace") else None,

@@ -37,8 +37,16 @@ class PolicyTable:
         Problems of its annotations, which `load` cannot see without descriptors, are added to `at`.
         """
         noted = annotation.find(method, self._pool)
-        merged = self._merged(method, noted)
-        return Policy.read(merged, at or Problems(method), idempotent=noted.idempotent)
+        at = Problems(method) if at is None else at
+        for layer in (noted.service, noted.method):
+            _check_annotation(layer, at)
+        return Policy.read(self._merged(method, noted), at, idempotent=noted.idempotent)
+
+    @property
+    def names_otel_instrumentation(self) -> bool:
+        """Whether any policy leaves its spans to opentelemetry-instrumentation-grpc."""
+        layers = (self._defaults, *self._services.values(), *self._methods.values())
+        return any(layer.trace.engine == policy_pb2.TRACE_ENGINE_OTEL_INSTRUMENTATION for layer in layers)
 
     def connection(self, services: Iterable[str] = ()) -> ConnectionPolicy:
         """Return the channel settings for a target that serves these gRPC services, the first that has any winning."""
@@ -92,7 +100,9 @@ def load(
             if not method.method:
                 there.field("method").add("a method policy needs the name of its method")
             elif name in methods:
-                there.field("method").add(f'"{method.method}" has a policy already; write one for each method')
+                there.field("method").add(
+                    f'"{method.method}" has a policy already; write one for each method'
+                )
             _check_method(entry.service, method.method, there.field("method"), pool)
             if method.policy.HasField("connection"):
                 there.field("policy").field("connection").add(
@@ -119,6 +129,18 @@ def _check(own: policy_pb2.Policy, below: policy_pb2.Policy, at: Problems) -> No
     at.list.extend(alone.list or together.list)
 
 
+def _check_annotation(layer: policy_pb2.Policy, at: Problems) -> None:
+    """Refuse what a proto cannot decide, because it is decided before any method of it is called."""
+    if layer.HasField("connection"):
+        at.field("connection").add(
+            "a proto cannot set how channels connect; write it in the environment's policies"
+        )
+    if layer.trace.engine == policy_pb2.TRACE_ENGINE_OTEL_INSTRUMENTATION:
+        at.field("trace").field("engine").add(
+            "a proto cannot choose who makes the spans; write it in the environment's policies"
+        )
+
+
 def _check_service(name: str, at: Problems, pool: descriptor_pool.DescriptorPool | None) -> None:
     if pool is None or not name:
         return
@@ -128,9 +150,7 @@ def _check_service(name: str, at: Problems, pool: descriptor_pool.DescriptorPool
         at.add(f'"{name}" is not a service of the descriptors')
 
 
-def _check_method(
-    service: str, name: str, at: Problems, pool: descriptor_pool.DescriptorPool | None
-) -> None:
+def _check_method(service: str, name: str, at: Problems, pool: descriptor_pool.DescriptorPool | None) -> None:
     if pool is None or not name:
         return
     try:

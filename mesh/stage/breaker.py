@@ -6,9 +6,12 @@ from typing import Any, Final
 
 from mesh.call import Call, Code, Outcome
 from mesh.engine import Stage
-from mesh.mechanism.breaker import CircuitBreaker
+from mesh.mechanism.breaker import Circuit, CircuitBreaker
 from mesh.policy.breaker import BreakerPolicy
 from mesh.stage.scope import Scope
+from mesh.telemetry.instruments import CIRCUIT_STATE, METHOD, TARGET
+
+_GAUGE: Final = {Circuit.CLOSED: 0, Circuit.HALF_OPEN: 1, Circuit.OPEN: 2}
 
 FAILURES: Final = frozenset(
     map(
@@ -47,11 +50,8 @@ class Breaker(Stage):
         return permit
 
     def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002
-        ok: bool | None
-        if outcome.rejected_by or outcome.code == 1:
-            ok = None
-        else:
-            ok = outcome.code not in FAILURES
+        unheard = outcome.rejected_by or outcome.code == 1
+        ok = None if unheard else outcome.code not in FAILURES
         self._circuit.record(ticket, ok, now)
 
 
@@ -61,7 +61,7 @@ def build(scope: Scope) -> Stage | None:
         return None
 
     def make() -> CircuitBreaker:
-        return CircuitBreaker(
+        circuit = CircuitBreaker(
             consecutive_failures=policy.consecutive_failures,
             failure_ratio=policy.failure_ratio,
             minimum_calls=policy.minimum_calls,
@@ -71,6 +71,9 @@ def build(scope: Scope) -> Stage | None:
             half_open_probes=policy.half_open_probes,
             now=scope.clock(),
         )
+        where = ((METHOD, scope.method.lstrip("/")), (TARGET, scope.target))
+        scope.telemetry.aggregates.observe(CIRCUIT_STATE, where, lambda: _GAUGE[circuit.state])
+        return circuit
 
     circuit = scope.state.keep(("circuit_breaker", scope.target, scope.method, policy), make)
     return Breaker(circuit, f"{scope.method} at {scope.target}")

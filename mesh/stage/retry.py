@@ -39,17 +39,22 @@ class Retries(Retry):
     def delay(self, call: Call, outcome: Outcome, now: float, random: Random) -> float | None:
         if outcome.rejected_by or not call.replayable or outcome.code not in self._codes:
             return None
-        return decide(
+        wanted = pushback(outcome.trailing)
+        delay = decide(
             attempt=call.attempt,
             max_attempts=self._max_attempts,
             retryable=True,
-            pushback=pushback(outcome.trailing),
+            pushback=wanted,
             remaining=call.remaining(now),
             backoff=self._backoff,
             budget=self._budget,
             u=random(),
             now=now,
+            pushed_back=call.pushed_back,
         )
+        if wanted is not None:
+            call.pushed_back = call.attempt
+        return delay
 
 
 def pushback(trailing: Metadata) -> float | None:

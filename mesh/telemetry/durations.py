@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
-from mesh.mechanism.histogram import Histogram
+
+class Recorder(Protocol):
+    """What takes values: a histogram of ours, or one that passes them on."""
+
+    def record(self, value: float) -> None: ...
 
 
 class Durations:
@@ -12,8 +17,8 @@ class Durations:
 
     __slots__ = ("_by_code", "_make")
 
-    def __init__(self, make: Callable[[int], Histogram]) -> None:
-        self._by_code: dict[int, Histogram] = {}
+    def __init__(self, make: Callable[[int], Recorder]) -> None:
+        self._by_code: dict[int, Recorder] = {}
         self._make = make
 
     def record(self, code: int, seconds: float) -> None:

@@ -16,11 +16,11 @@ from opentelemetry import trace
 from mesh.errors import ConfigError
 from mesh.policy.problem import Problem
 from mesh.telemetry.selection import Filter, Selection, excluded_services
-from mesh.telemetry.sink import LineSink
 from mesh.telemetry.telemetry import Telemetry
 from mesh.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk.trace import TracerProvider
 
 METRICS_LISTEN: Final = "MESH_METRICS_LISTEN"
@@ -37,26 +37,21 @@ class TelemetrySettings:
     console: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """Telemetry that has been set up, and where its metrics are served."""
-
-    telemetry: Telemetry
-    prometheus_address: str = ""
-    """`HOST:PORT`; empty when metrics are not served."""
-
-
 def setup(
     settings: TelemetrySettings,
     *,
     name: str,
     environ: Mapping[str, str],
     filter_: Filter | None = None,
-) -> Running:
+    meter_provider: MeterProvider | None = None,
+) -> Telemetry:
     """Make the telemetry of a process called `name`, start its exporters, and have `telemetry.close()` end them.
 
     Without `otlp_endpoint` and `console` spans go to the provider the application has set, if any, by its sampler.
     With either, the process gets a provider of ours, unless it has one: then its own stays and gets no exporter.
+
+    `filter_` says which methods get spans, as `opentelemetry.instrumentation.grpc.filters` make them. With a
+    `meter_provider` metrics go through the OpenTelemetry API as well, which costs some microseconds for each call.
 
     Raises ConfigError when a setting needs a package that is not installed, or an address that cannot be had.
     """
@@ -65,15 +60,16 @@ def setup(
     _check_installed(settings, listen)
     exports_spans = bool(settings.otlp_endpoint) or settings.console
     tracing = Tracing(ratio=settings.trace_ratio) if exports_spans else Tracing()
-    telemetry = Telemetry(tracing=tracing, selection=selection, log=LineSink(sys.stderr))
+    telemetry = Telemetry(tracing=tracing, selection=selection, meter_provider=meter_provider)
     if exports_spans and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         provider = _provider(settings, name)
         trace.set_tracer_provider(provider)
         telemetry.at_close(provider.shutdown)
     if settings.otlp_endpoint:
         _export_metrics(telemetry, settings.otlp_endpoint, name)
-    address = _serve(telemetry, listen) if listen else ""
-    return Running(telemetry, address)
+    if listen:
+        _serve(telemetry, listen)
+    return telemetry
 
 
 def _provider(settings: TelemetrySettings, name: str) -> TracerProvider:
@@ -104,17 +100,16 @@ def _export_metrics(telemetry: Telemetry, endpoint: str, name: str) -> None:
     telemetry.at_close(export.stop)
 
 
-def _serve(telemetry: Telemetry, listen: str) -> str:
+def _serve(telemetry: Telemetry, listen: str) -> None:
     from mesh.telemetry.export.prometheus import serve_prometheus
 
     try:
-        address, stop = serve_prometheus(telemetry, listen)
+        telemetry.metrics_address, stop = serve_prometheus(telemetry, listen)
     except OSError as error:
         telemetry.close()
         message = f'"{listen}" cannot be listened on: {error.strerror or error}'
         raise ConfigError([Problem("telemetry.prometheus_listen", message)]) from error
     telemetry.at_close(stop)
-    return address
 
 
 def _check_installed(settings: TelemetrySettings, listen: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from typing import Final, Protocol
 
@@ -33,6 +34,7 @@ class LineSink:
         "_interval",
         "_lines",
         "_lock",
+        "_registered",
         "_size",
         "_stream",
         "_stream_lock",
@@ -47,6 +49,7 @@ class LineSink:
         self._lines: list[str] = []
         self._size = 0
         self._writing = False
+        self._registered = False
         self._lock = threading.Lock()  # of the fields above
         self._stream_lock = threading.Lock()  # of the stream, and of the order of what goes there
         self._full = threading.Event()
@@ -65,10 +68,13 @@ class LineSink:
         if full:
             self._full.set()
         if begin:
+            if not self._registered:
+                self._registered = True
+                atexit.register(self.flush)
             threading.Thread(target=self._run, name="mesh-access-log", daemon=True).start()
 
     def flush(self) -> None:
-        """Write what there is, now, in this thread. To be called when a process drains and at its end."""
+        """Write what there is, now, in this thread. To be called when a process drains; its end does."""
         with self._stream_lock:
             with self._lock:
                 lines, self._lines, self._size = self._lines, [], 0

@@ -5,24 +5,40 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mesh.telemetry.aggregate import Aggregates, Series
 from mesh.telemetry.durations import Durations
 from mesh.telemetry.instruments import ACCESS_LOG_DROPPED, Attributes, Instrument
+from mesh.telemetry.mirror import Mirror
 from mesh.telemetry.selection import Selection
 from mesh.telemetry.sink import LineSink
 from mesh.telemetry.tracing import Tracing
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
 
 
 class Telemetry:
     """Everything one process measures, traces and logs.
 
     As it is made by default it needs no SDK and starts nothing: metrics are aggregated here and nobody reads them,
-    traces go to whatever OpenTelemetry provider the process has, access log lines go to standard error. `wall` is
-    seconds since 1970.
+    traces go to whatever OpenTelemetry provider the process has, access log lines go to standard error.
+
+    `meter_provider` gets every metric through the OpenTelemetry API as well. `wall` is seconds since 1970.
     """
 
-    __slots__ = ("_closing", "aggregates", "log", "selection", "since", "tracing", "wall")
+    __slots__ = (
+        "_closing",
+        "_mirror",
+        "aggregates",
+        "log",
+        "metrics_address",
+        "selection",
+        "since",
+        "tracing",
+        "wall",
+    )
 
     def __init__(
         self,
@@ -30,6 +46,7 @@ class Telemetry:
         tracing: Tracing | None = None,
         selection: Selection | None = None,
         log: LineSink | None = None,
+        meter_provider: MeterProvider | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.aggregates = Aggregates()
@@ -39,14 +56,17 @@ class Telemetry:
         self.wall = wall
         self.since = wall()
         """When counting began."""
+        self.metrics_address = ""
+        """`HOST:PORT` where `setup` serves metrics to Prometheus; empty when they are not served."""
+        self._mirror = None if meter_provider is None else Mirror(self.aggregates, meter_provider)
         self._closing: list[Callable[[], None]] = [self.log.flush]
         sink = self.log
         self.aggregates.observe(ACCESS_LOG_DROPPED, (), lambda: sink.dropped)
 
     def durations(self, instrument: Instrument, attributes: Callable[[int], Attributes]) -> Durations:
         """Return where durations are recorded; `attributes` of a status are asked for at its first sight."""
-        aggregates = self.aggregates
-        return Durations(lambda code: aggregates.histogram(instrument, attributes(code)))
+        source = self.aggregates if self._mirror is None else self._mirror
+        return Durations(lambda code: source.histogram(instrument, attributes(code)))
 
     def snapshot(self) -> list[Series]:
         """Return every series as it is now."""

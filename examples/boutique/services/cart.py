@@ -7,7 +7,6 @@ import dataclasses
 import secrets
 from decimal import Decimal
 
-import grpc
 from boutique.cart.v1 import cart_pb2 as pb
 from boutique.cart.v1 import cart_pb2_grpc
 from boutique.catalog.v1 import catalog_pb2, catalog_pb2_grpc
@@ -16,6 +15,7 @@ from boutique.type.v1 import line_item_pb2
 
 import mesh
 from services import item, money, page, problem
+from services.problem import Context
 
 
 @dataclasses.dataclass
@@ -41,9 +41,7 @@ class Cart(cart_pb2_grpc.CartServiceServicer):
         self._pricing = pricing
         self._carts: dict[str, Filling] = {}
 
-    async def GetCart(
-        self, request: pb.GetCartRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GetCartResponse:
+    async def GetCart(self, request: pb.GetCartRequest, context: Context) -> pb.GetCartResponse:
         await _check(context, request.cart_id)
         filling = self._carts.get(request.cart_id)
         cart = pb.Cart(cart_id=request.cart_id)
@@ -55,9 +53,7 @@ class Cart(cart_pb2_grpc.CartServiceServicer):
             await problem.unmet(context, "ITEMS", request.cart_id, f'cart "{request.cart_id}" is empty')
         return pb.GetCartResponse(cart=cart)
 
-    async def AddItem(
-        self, request: pb.AddItemRequest, context: grpc.aio.ServicerContext
-    ) -> pb.AddItemResponse:
+    async def AddItem(self, request: pb.AddItemRequest, context: Context) -> pb.AddItemResponse:
         await _check(context, request.cart_id, request.item)
         product_id = request.item.product_id
         await problem.relay(
@@ -74,9 +70,7 @@ class Cart(cart_pb2_grpc.CartServiceServicer):
         filling.quantities[product_id] = quantity
         return pb.AddItemResponse(items=filling.items())
 
-    async def UpdateItem(
-        self, request: pb.UpdateItemRequest, context: grpc.aio.ServicerContext
-    ) -> pb.UpdateItemResponse:
+    async def UpdateItem(self, request: pb.UpdateItemRequest, context: Context) -> pb.UpdateItemResponse:
         await _check(context, request.cart_id, request.item)
         filling = self._carts.get(request.cart_id, Filling())
         if request.item.product_id not in filling.quantities:
@@ -84,22 +78,18 @@ class Cart(cart_pb2_grpc.CartServiceServicer):
         filling.quantities[request.item.product_id] = request.item.quantity
         return pb.UpdateItemResponse(items=filling.items())
 
-    async def RemoveItem(
-        self, request: pb.RemoveItemRequest, context: grpc.aio.ServicerContext
-    ) -> pb.RemoveItemResponse:
+    async def RemoveItem(self, request: pb.RemoveItemRequest, context: Context) -> pb.RemoveItemResponse:
         await _check(context, request.cart_id)
         filling = self._carts.get(request.cart_id, Filling())
         filling.quantities.pop(request.product_id, None)
         return pb.RemoveItemResponse(items=filling.items())
 
-    async def EmptyCart(
-        self, request: pb.EmptyCartRequest, context: grpc.aio.ServicerContext
-    ) -> pb.EmptyCartResponse:
+    async def EmptyCart(self, request: pb.EmptyCartRequest, context: Context) -> pb.EmptyCartResponse:
         await _check(context, request.cart_id)
         self._carts.pop(request.cart_id, None)
         return pb.EmptyCartResponse()
 
-    async def _price(self, context: grpc.aio.ServicerContext, cart: pb.Cart, currency_code: str) -> None:
+    async def _price(self, context: Context, cart: pb.Cart, currency_code: str) -> None:
         product_ids = [line.product_id for line in cart.items]
         # A call runs from the moment it is made: these two run at the same time.
         finding = self._catalog.BatchGetProducts(catalog_pb2.BatchGetProductsRequest(product_ids=product_ids))
@@ -121,9 +111,7 @@ class Cart(cart_pb2_grpc.CartServiceServicer):
         cart.subtotal.CopyFrom(money.pack(subtotal, price.currency_code))
 
 
-async def _check(
-    context: grpc.aio.ServicerContext, cart_id: str, line: line_item_pb2.LineItem | None = None
-) -> None:
+async def _check(context: Context, cart_id: str, line: line_item_pb2.LineItem | None = None) -> None:
     violations = {} if line is None else item.violation(line, "item")
     if not cart_id:
         violations["cart_id"] = "is missing"

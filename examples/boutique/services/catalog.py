@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import grpc
 from boutique.catalog.v1 import catalog_pb2 as pb
 from boutique.catalog.v1 import catalog_pb2_grpc
 from google.protobuf import json_format
 
 import mesh
 from services import data, page, problem
+from services.problem import Context
 
 _ORDERS: dict[int, Callable[[pb.Product], Any]] = {
     pb.PRODUCT_ORDER_UNSPECIFIED: lambda product: product.title,
@@ -26,7 +26,7 @@ class Catalog(catalog_pb2_grpc.CatalogServiceServicer):
         self._products = {product.product_id: product for product in products}
 
     async def ListProducts(
-        self, request: pb.ListProductsRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListProductsRequest, context: Context
     ) -> pb.ListProductsResponse:
         order = _ORDERS.get(request.order_by)
         if order is None:
@@ -37,13 +37,11 @@ class Catalog(catalog_pb2_grpc.CatalogServiceServicer):
         )
         return pb.ListProductsResponse(products=products, next_page_token=token, total_size=len(found))
 
-    async def GetProduct(
-        self, request: pb.GetProductRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GetProductResponse:
+    async def GetProduct(self, request: pb.GetProductRequest, context: Context) -> pb.GetProductResponse:
         return pb.GetProductResponse(product=await self._find(context, request.product_id))
 
     async def BatchGetProducts(
-        self, request: pb.BatchGetProductsRequest, context: grpc.aio.ServicerContext
+        self, request: pb.BatchGetProductsRequest, context: Context
     ) -> pb.BatchGetProductsResponse:
         if not 1 <= len(request.product_ids) <= page.MOST:
             count = f"{len(request.product_ids)} ids are not between 1 and {page.MOST}"
@@ -52,7 +50,7 @@ class Catalog(catalog_pb2_grpc.CatalogServiceServicer):
             products=[await self._find(context, product_id) for product_id in request.product_ids]
         )
 
-    async def _find(self, context: grpc.aio.ServicerContext, product_id: str) -> pb.Product:
+    async def _find(self, context: Context, product_id: str) -> pb.Product:
         product = self._products.get(product_id)
         if product is None:
             await problem.not_found(context, "product", product_id)

@@ -18,6 +18,7 @@ from boutique.inventory.v1 import inventory_pb2_grpc
 
 import mesh
 from services import data, item, problem
+from services.problem import Context
 
 KEEP = 600
 """Seconds that a reservation holds."""
@@ -47,15 +48,13 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
         self._watchers: set[asyncio.Queue[pb.WatchStockResponse]] = set()
         self._clock = clock
 
-    async def GetStock(
-        self, request: pb.GetStockRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GetStockResponse:
+    async def GetStock(self, request: pb.GetStockRequest, context: Context) -> pb.GetStockResponse:
         self._lapse()
         await self._check(context, (request.product_id,))
         return pb.GetStockResponse(stock=self._stock(request.product_id))
 
     async def WatchStock(
-        self, request: pb.WatchStockRequest, context: grpc.aio.ServicerContext
+        self, request: pb.WatchStockRequest, context: Context
     ) -> AsyncIterator[pb.WatchStockResponse]:
         self._lapse()
         await self._check(context, request.product_ids)
@@ -74,7 +73,7 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
             self._watchers.discard(news)
 
     async def ReserveStock(
-        self, request: pb.ReserveStockRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ReserveStockRequest, context: Context
     ) -> pb.ReserveStockResponse:
         self._lapse()
         violations = item.violations(request.items)
@@ -100,7 +99,7 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
         return pb.ReserveStockResponse(reservation=reservation)
 
     async def CommitReservation(
-        self, request: pb.CommitReservationRequest, context: grpc.aio.ServicerContext
+        self, request: pb.CommitReservationRequest, context: Context
     ) -> pb.CommitReservationResponse:
         self._lapse()
         kept = self._kept.get(request.reservation_id)
@@ -111,12 +110,12 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
         return pb.CommitReservationResponse()
 
     async def ReleaseReservation(
-        self, request: pb.ReleaseReservationRequest, _context: grpc.aio.ServicerContext
+        self, request: pb.ReleaseReservationRequest, _context: Context
     ) -> pb.ReleaseReservationResponse:
         self._release(request.reservation_id)
         return pb.ReleaseReservationResponse()
 
-    async def _check(self, context: grpc.aio.ServicerContext, product_ids: Iterable[str]) -> None:
+    async def _check(self, context: Context, product_ids: Iterable[str]) -> None:
         for product_id in product_ids:
             if product_id not in self._warehouses:
                 await problem.not_found(context, "product", product_id)

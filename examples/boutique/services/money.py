@@ -17,7 +17,7 @@ def pack(amount: Decimal, currency_code: str) -> money_pb2.Money:
 
 def unpack(money: money_pb2.Money) -> Decimal:
     """Return the amount of a message, whatever its currency."""
-    return money.units + money.nanos / _NANOS
+    return Decimal(money.units) + Decimal(money.nanos) / _NANOS
 
 
 def rounded(amount: Decimal, coin: Decimal) -> Decimal:

@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Callable
 from decimal import Decimal
 
-import grpc
 from boutique.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from boutique.orders.v1 import orders_pb2 as pb
 from boutique.orders.v1 import orders_pb2_grpc
@@ -21,6 +20,7 @@ from boutique.shipping.v1 import shipping_pb2, shipping_pb2_grpc
 
 import mesh
 from services import item, money, page, problem
+from services.problem import Context
 
 DECLINED = "tok_declined"
 MOST_ON_INVOICE = Decimal(500)
@@ -46,9 +46,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         self._orders: dict[str, pb.Order] = {}
         self._reservations: dict[str, str] = {}
 
-    async def PlaceOrder(
-        self, request: pb.PlaceOrderRequest, context: grpc.aio.ServicerContext
-    ) -> pb.PlaceOrderResponse:
+    async def PlaceOrder(self, request: pb.PlaceOrderRequest, context: Context) -> pb.PlaceOrderResponse:
         violations = _violations(request)
         if violations:
             await problem.invalid(context, violations)
@@ -65,14 +63,10 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
             self._reservations[name] = request.reservation_id
         return pb.PlaceOrderResponse(order=self._orders[name])
 
-    async def GetOrder(
-        self, request: pb.GetOrderRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GetOrderResponse:
+    async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
         return pb.GetOrderResponse(order=await self._find(context, request.name))
 
-    async def ListOrders(
-        self, request: pb.ListOrdersRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ListOrdersResponse:
+    async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
         if not request.email:
             await problem.invalid(context, {"email": "is missing"})
         found = [
@@ -85,9 +79,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         )
         return pb.ListOrdersResponse(orders=orders, next_page_token=token)
 
-    async def CancelOrder(
-        self, request: pb.CancelOrderRequest, context: grpc.aio.ServicerContext
-    ) -> pb.CancelOrderResponse:
+    async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> pb.CancelOrderResponse:
         order = await self._find(context, request.name)
         if order.state != pb.ORDER_STATE_CANCELLED:
             if self._clock() >= order.shipment.delivery.earliest_time.ToDatetime(dt.UTC):
@@ -100,15 +92,13 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
             order.cancel_reason = request.reason
         return pb.CancelOrderResponse(order=order)
 
-    async def _find(self, context: grpc.aio.ServicerContext, name: str) -> pb.Order:
+    async def _find(self, context: Context, name: str) -> pb.Order:
         order = self._orders.get(name)
         if order is None:
             await problem.not_found(context, "order", name)
         return order
 
-    async def _price(
-        self, context: grpc.aio.ServicerContext, name: str, request: pb.PlaceOrderRequest
-    ) -> pb.Order:
+    async def _price(self, context: Context, name: str, request: pb.PlaceOrderRequest) -> pb.Order:
         shipping = request.shipping_quote.delivery.price
         asked = pricing_pb2.BatchGetPricesRequest(
             product_ids=[line.product_id for line in request.items], currency_code=request.currency_code
@@ -135,7 +125,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         order.place_time.FromDatetime(self._clock())
         return order
 
-    async def _charge(self, context: grpc.aio.ServicerContext, payment: pb.Payment, order: pb.Order) -> None:
+    async def _charge(self, context: Context, payment: pb.Payment, order: pb.Order) -> None:
         """Stand in for a payment provider, which would be given the order's name to charge only once."""
         if payment.WhichOneof("method") == "card_token":
             if payment.card_token == DECLINED:

@@ -6,9 +6,8 @@ import base64
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-import grpc
-
 from services import problem
+from services.problem import Context
 
 MOST = 50
 """Entries of a page, whatever is asked for."""
@@ -24,7 +23,7 @@ class Page(NamedTuple, Generic[Entry]):
 
 
 async def cut(
-    context: grpc.aio.ServicerContext, entries: Sequence[Entry], *, size: int, token: str, default: int
+    context: Context, entries: Sequence[Entry], *, size: int, token: str, default: int
 ) -> Page[Entry]:
     """Return the page that the token stands for; refuse what no earlier page can have handed out."""
     if size < 0:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-import grpc
 from boutique.pricing.v1 import pricing_pb2 as pb
 from boutique.pricing.v1 import pricing_pb2_grpc
 from google.type import money_pb2
 
 import mesh
 from services import data, money, page, problem
+from services.problem import Context
 
 HOME = "EUR"
 """The currency of list prices, and of those who name none."""
@@ -36,14 +36,12 @@ class Pricing(pricing_pb2_grpc.PricingServiceServicer):
         self._set_time = rates["set_time"]
         self._clock = clock
 
-    async def GetPrice(
-        self, request: pb.GetPriceRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GetPriceResponse:
+    async def GetPrice(self, request: pb.GetPriceRequest, context: Context) -> pb.GetPriceResponse:
         currency = await self._currency(context, request.currency_code)
         return pb.GetPriceResponse(price=await self._price(context, request.product_id, currency))
 
     async def BatchGetPrices(
-        self, request: pb.BatchGetPricesRequest, context: grpc.aio.ServicerContext
+        self, request: pb.BatchGetPricesRequest, context: Context
     ) -> pb.BatchGetPricesResponse:
         if not 1 <= len(request.product_ids) <= page.MOST:
             count = f"{len(request.product_ids)} ids are not between 1 and {page.MOST}"
@@ -56,27 +54,25 @@ class Pricing(pricing_pb2_grpc.PricingServiceServicer):
             }
         )
 
-    async def ListRates(
-        self, _request: pb.ListRatesRequest, _context: grpc.aio.ServicerContext
-    ) -> pb.ListRatesResponse:
+    async def ListRates(self, _request: pb.ListRatesRequest, _context: Context) -> pb.ListRatesResponse:
         rates = {code: currency["rate"] for code, currency in self._currencies.items()}
         return pb.ListRatesResponse(rates=rates, set_time=self._set_time)
 
     async def ConvertMoney(
-        self, request: pb.ConvertMoneyRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ConvertMoneyRequest, context: Context
     ) -> pb.ConvertMoneyResponse:
         source = await self._currency(context, request.amount.currency_code)
         target = await self._currency(context, request.currency_code)
         euros = money.unpack(request.amount) / Decimal(str(self._currencies[source]["rate"]))
         return pb.ConvertMoneyResponse(amount=self._in(target, euros))
 
-    async def _currency(self, context: grpc.aio.ServicerContext, code: str) -> str:
+    async def _currency(self, context: Context, code: str) -> str:
         if code and code not in self._currencies:
             known = ", ".join(self._currencies)
             await problem.invalid(context, {"currency_code": f'"{code}" is not one of {known}'})
         return code or HOME
 
-    async def _price(self, context: grpc.aio.ServicerContext, product_id: str, currency: str) -> pb.Price:
+    async def _price(self, context: Context, product_id: str, currency: str) -> pb.Price:
         listed = self._prices.get(product_id)
         if listed is None:
             await problem.not_found(context, "product", product_id)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 Answer = TypeVar("Answer")
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+"""The call that is being answered."""
 
 _DETAILS = "grpc-status-details-bin"
 
 
-async def invalid(context: grpc.aio.ServicerContext, violations: Mapping[str, str]) -> NoReturn:
+async def invalid(context: Context, violations: Mapping[str, str]) -> NoReturn:
     """Refuse a request because of its fields; `violations` says for each, by path, what is wrong with it."""
     detail = error_details_pb2.BadRequest()
     for field, description in violations.items():
@@ -23,22 +25,20 @@ async def invalid(context: grpc.aio.ServicerContext, violations: Mapping[str, st
     await _refuse(context, grpc.StatusCode.INVALID_ARGUMENT, first, detail)
 
 
-async def not_found(context: grpc.aio.ServicerContext, kind: str, name: str) -> NoReturn:
+async def not_found(context: Context, kind: str, name: str) -> NoReturn:
     """Refuse a request because what it names does not exist."""
     detail = error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name)
     await _refuse(context, grpc.StatusCode.NOT_FOUND, f'there is no {kind} "{name}"', detail)
 
 
-async def unmet(
-    context: grpc.aio.ServicerContext, condition: str, subject: str, description: str
-) -> NoReturn:
+async def unmet(context: Context, condition: str, subject: str, description: str) -> NoReturn:
     """Refuse a request that is right, but not now; `condition` says in one upper-case word what is missing."""
     detail = error_details_pb2.PreconditionFailure()
     detail.violations.add(type=condition, subject=subject, description=description)
     await _refuse(context, grpc.StatusCode.FAILED_PRECONDITION, description, detail)
 
 
-async def relay(context: grpc.aio.ServicerContext, call: Awaitable[Answer]) -> Answer:
+async def relay(context: Context, call: Awaitable[Answer]) -> Answer:
     """Return the answer of another service; when it says no, say the same, details included."""
     try:
         return await call
@@ -47,9 +47,7 @@ async def relay(context: grpc.aio.ServicerContext, call: Awaitable[Answer]) -> A
         await context.abort(error.code(), error.details() or "", details)
 
 
-async def _refuse(
-    context: grpc.aio.ServicerContext, code: grpc.StatusCode, message: str, detail: Message
-) -> NoReturn:
+async def _refuse(context: Context, code: grpc.StatusCode, message: str, detail: Message) -> NoReturn:
     status = status_pb2.Status(code=code.value[0], message=message)
     status.details.add().Pack(detail)
     await context.abort(code, message, ((_DETAILS, status.SerializeToString()),))

@@ -6,12 +6,12 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-import grpc
 from boutique.recommendations.v1 import recommendations_pb2 as pb
 from boutique.recommendations.v1 import recommendations_pb2_grpc
 
 import mesh
 from services import data, problem
+from services.problem import Context
 
 USUAL = 4
 MOST = 12
@@ -30,7 +30,7 @@ class Recommendations(recommendations_pb2_grpc.RecommendationServiceServicer):
         }
 
     async def ListRelatedProducts(
-        self, request: pb.ListRelatedProductsRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListRelatedProductsRequest, context: Context
     ) -> pb.ListRelatedProductsResponse:
         if request.max_results < 0:
             await problem.invalid(context, {"max_results": f"{request.max_results} is negative"})

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import grpc
 from boutique.reviews.v1 import reviews_pb2 as pb
 from boutique.reviews.v1 import reviews_pb2_grpc
 
 import mesh
 from services import data, page, problem
+from services.problem import Context
 
 _LONGEST = {"author": 40, "text": 2_000}
 
@@ -33,9 +33,7 @@ class Reviews(reviews_pb2_grpc.ReviewServiceServicer):
                 midnight = dt.datetime.combine(row["date"], dt.time(), dt.UTC)
                 self._add(f"products/{product_id}", said, midnight)
 
-    async def ListReviews(
-        self, request: pb.ListReviewsRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ListReviewsResponse:
+    async def ListReviews(self, request: pb.ListReviewsRequest, context: Context) -> pb.ListReviewsResponse:
         await self._check_parent(context, request.parent)
         latest_first = reversed(self._reviews.get(request.parent, ()))
         found = [review for review in latest_first if review.stars >= request.min_stars]
@@ -45,7 +43,7 @@ class Reviews(reviews_pb2_grpc.ReviewServiceServicer):
         return pb.ListReviewsResponse(reviews=reviews, next_page_token=token)
 
     async def SummarizeReviews(
-        self, request: pb.SummarizeReviewsRequest, context: grpc.aio.ServicerContext
+        self, request: pb.SummarizeReviewsRequest, context: Context
     ) -> pb.SummarizeReviewsResponse:
         await self._check_parent(context, request.parent)
         counts = Counter(review.stars for review in self._reviews.get(request.parent, ()))
@@ -58,7 +56,7 @@ class Reviews(reviews_pb2_grpc.ReviewServiceServicer):
         )
 
     async def CreateReview(
-        self, request: pb.CreateReviewRequest, context: grpc.aio.ServicerContext
+        self, request: pb.CreateReviewRequest, context: Context
     ) -> pb.CreateReviewResponse:
         await self._check_parent(context, request.parent)
         said, violations = request.review, {}
@@ -75,7 +73,7 @@ class Reviews(reviews_pb2_grpc.ReviewServiceServicer):
         review = pb.Review(author=said.author.strip(), stars=said.stars, text=said.text.strip())
         return pb.CreateReviewResponse(review=self._add(request.parent, review, self._clock()))
 
-    async def _check_parent(self, context: grpc.aio.ServicerContext, parent: str) -> None:
+    async def _check_parent(self, context: Context, parent: str) -> None:
         kind, _, product_id = parent.partition("/")
         if kind != "products" or not product_id or "/" in product_id:
             await problem.invalid(context, {"parent": f'"{parent}" is not of the form "products/ID"'})

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-import grpc
 from boutique.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from boutique.pricing.v1 import pricing_pb2, pricing_pb2_grpc
 from boutique.shipping.v1 import shipping_pb2 as pb
@@ -19,6 +18,7 @@ from boutique.type.v1 import line_item_pb2
 
 import mesh
 from services import data, item, money, problem
+from services.problem import Context
 
 HOME = "DE"
 USUAL_WEIGHT = 500
@@ -46,7 +46,7 @@ class Shipping(shipping_pb2_grpc.ShippingServiceServicer):
         self._shipments: dict[str, pb.Shipment] = {}
 
     async def EstimateDelivery(
-        self, request: pb.EstimateDeliveryRequest, context: grpc.aio.ServicerContext
+        self, request: pb.EstimateDeliveryRequest, context: Context
     ) -> pb.EstimateDeliveryResponse:
         if request.weight_grams < 0:
             await problem.invalid(context, {"weight_grams": f"{request.weight_grams} is negative"})
@@ -57,7 +57,7 @@ class Shipping(shipping_pb2_grpc.ShippingServiceServicer):
         return pb.EstimateDeliveryResponse(delivery=delivery)
 
     async def QuoteShipping(
-        self, request: pb.QuoteShippingRequest, context: grpc.aio.ServicerContext
+        self, request: pb.QuoteShippingRequest, context: Context
     ) -> pb.QuoteShippingResponse:
         violations = item.violations(request.items) | _violations(request.address)
         if violations:
@@ -72,9 +72,7 @@ class Shipping(shipping_pb2_grpc.ShippingServiceServicer):
         self._quotes[quote.quote_id] = quote
         return pb.QuoteShippingResponse(quote=quote)
 
-    async def ShipOrder(
-        self, request: pb.ShipOrderRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ShipOrderResponse:
+    async def ShipOrder(self, request: pb.ShipOrderRequest, context: Context) -> pb.ShipOrderResponse:
         if not request.order:
             await problem.invalid(context, {"order": "is missing"})
         # Derived from the order: shipping it again finds the same parcel.
@@ -89,20 +87,18 @@ class Shipping(shipping_pb2_grpc.ShippingServiceServicer):
             self._shipments[tracking_code] = shipment
         return pb.ShipOrderResponse(shipment=shipment)
 
-    async def GetShipment(
-        self, request: pb.GetShipmentRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GetShipmentResponse:
+    async def GetShipment(self, request: pb.GetShipmentRequest, context: Context) -> pb.GetShipmentResponse:
         shipment = self._shipments.get(request.tracking_code)
         if shipment is None:
             await problem.not_found(context, "shipment", request.tracking_code)
         return pb.GetShipmentResponse(shipment=shipment)
 
-    async def _check_country(self, context: grpc.aio.ServicerContext, code: str, field: str) -> None:
+    async def _check_country(self, context: Context, code: str, field: str) -> None:
         if code not in self._tariff:
             known = ", ".join(self._tariff)
             await problem.invalid(context, {field: f'"{code}" is not one of {known}'})
 
-    async def _weigh(self, context: grpc.aio.ServicerContext, items: Iterable[line_item_pb2.LineItem]) -> int:
+    async def _weigh(self, context: Context, items: Iterable[line_item_pb2.LineItem]) -> int:
         lines = list(items)
         asked = catalog_pb2.BatchGetProductsRequest(product_ids=[line.product_id for line in lines])
         found = await problem.relay(context, self._catalog.BatchGetProducts(asked))
@@ -112,7 +108,7 @@ class Shipping(shipping_pb2_grpc.ShippingServiceServicer):
 
     async def _deliver(
         self,
-        context: grpc.aio.ServicerContext,
+        context: Context,
         country: str,
         grams: int,
         speed: pb.Speed.ValueType,

@@ -98,13 +98,13 @@ class MetricsExport:
     def export(self) -> None:
         """Hand over every series as it is now."""
         telemetry = self._telemetry
-        data = metrics_data(telemetry.snapshot(), self._resource, since=telemetry.since, now=telemetry.wall())
         try:
-            self._exporter.export(data)
-        except Exception:
-            _log.exception(
-                "metrics could not be exported"
-            )  # the next export brings the same numbers, and more
+            now = telemetry.wall()
+            self._exporter.export(
+                metrics_data(telemetry.snapshot(), self._resource, since=telemetry.since, now=now)
+            )
+        except Exception:  # noqa: BLE001 - the thread must live: the next export brings the same numbers, and more
+            _log.exception("metrics could not be exported")
 
     def stop(self) -> None:
         """Export a last time and end the thread."""

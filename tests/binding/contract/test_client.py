@@ -128,9 +128,7 @@ async def test_the_code_of_an_unread_stream_counts_its_retries(client_stream):
     """Asking for the code first drives the attempts as reading would."""
 
     async def script(number, context):
-        await context.abort(
-            grpc.StatusCode.UNAVAILABLE if number == 1 else grpc.StatusCode.NOT_FOUND, "no"
-        )
+        await context.abort(grpc.StatusCode.UNAVAILABLE if number == 1 else grpc.StatusCode.NOT_FOUND, "no")
 
     client_stream.backend.script = script
     client_stream.chains.retry = Again(2)
@@ -150,7 +148,7 @@ async def test_reading_message_by_message(client_stream):
 
 @pytest.mark.parametrize("arity", [Arity.STREAM_STREAM], ids=lambda arity: arity.value)
 async def test_a_conversation_by_write_and_read(client):
-    call = getattr(client.channel, "stream_stream")("/contract.Service/Method")()
+    call = client.channel.stream_stream("/contract.Service/Method")()
 
     await call.write(b"a")
     assert b"one" == await call.read()

@@ -138,4 +138,6 @@ def fill_extension(draw, message, field, depth):
 
 def messages(name, depth=2):
     """Random messages of a type."""
-    return st.builds(lambda: GetMessageClass(descriptor(name))()).flatmap(lambda message: fill(message, depth))
+    return st.builds(lambda: GetMessageClass(descriptor(name))()).flatmap(
+        lambda message: fill(message, depth)
+    )

@@ -16,7 +16,13 @@ def compile_pool():
         out = pathlib.Path(scratch) / "set.binpb"
         include = importlib.resources.files("grpc_tools") / "_proto"
         files = sorted(str(path) for path in HERE.glob("*.proto"))
-        arguments = ["protoc", f"-I{HERE}", f"-I{include}", "--include_imports", f"--descriptor_set_out={out}"]
+        arguments = [
+            "protoc",
+            f"-I{HERE}",
+            f"-I{include}",
+            "--include_imports",
+            f"--descriptor_set_out={out}",
+        ]
         assert protoc.main([*arguments, *files]) == 0
         files = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file
     pool = descriptor_pool.DescriptorPool()
@@ -46,5 +52,5 @@ def descriptor(name):
     return POOL.FindMessageTypeByName(name)
 
 
-def message(name, **fields):
+def message(name, /, **fields):
     return GetMessageClass(descriptor(name))(**fields)

@@ -19,7 +19,9 @@ ALL_OPTIONS = [
     Options(proto_names=names, enum_numbers=numbers, emit_defaults=defaults)
     for names, numbers, defaults in itertools.product([False, True], repeat=3)
 ]
-CODECS = {(name, options): Codec(descriptor(name), options=options) for name in MESSAGES for options in ALL_OPTIONS}
+CODECS = {
+    (name, options): Codec(descriptor(name), options=options) for name in MESSAGES for options in ALL_OPTIONS
+}
 
 
 def oracle_dict(message, options):
@@ -100,7 +102,9 @@ def mutated(draw, document):
 
     walk(node)
     if not holders or draw(st.integers(0, 9)) == 0:
-        node[draw(st.sampled_from(["nope", "aDouble", "name", "by_string", "id", "number", "text"]))] = draw(ODD)
+        node[draw(st.sampled_from(["nope", "aDouble", "name", "by_string", "id", "number", "text"]))] = draw(
+            ODD
+        )
         return node
     holder, key = draw(st.sampled_from(holders))
     holder[key] = draw(ODD)
@@ -109,14 +113,16 @@ def mutated(draw, document):
 
 # What json_format lets pass and ProtoJSON does not, by the words it is refused with here.
 STRICTER = re.compile(
-    "|".join((
-        r"expected a (32-bit )?number, got (true|false|\"inf\")",
-        r"expected a value of enum .*, got (true|false|1\.5|-?[0-9]{10,})",
-        r"expected an object, got (an array|\"\")",
-        r"expected base64 text, got .*",
-        r"expected an RFC 3339 time .*",
-        r"expected a duration .*",
-    ))
+    "|".join(
+        (
+            r"expected a (32-bit )?number, got (true|false|\"inf\")",
+            r"expected a value of enum .*, got (true|false|1\.5|-?[0-9]{10,})",
+            r"expected an object, got (an array|\"\")",
+            r"expected base64 text, got .*",
+            r"expected an RFC 3339 time .*",
+            r"expected a duration .*",
+        )
+    )
 )
 
 

@@ -79,6 +79,19 @@ at most 4 in flight; optional)
     )
 
 
+def test_explain_of_required_steps_lists_no_omissions(shop):
+    assert (
+        explain(shop.plan(CATALOG + USES_CATALOG, "GetPlain"))
+        == """\
+/shop.v1.StorefrontService/GetPlain
+  level 1
+    catalog: /shop.v1.CatalogService/GetProduct
+      id = request.product_id
+  response
+    product = catalog"""
+    )
+
+
 def test_plans_of_all_declared_methods(shop):
     """The option is read from descriptors of a pool of its own."""
     declared = {name: shop.services[name] for name in ("shop.v1.DeclaredService", "shop.v1.CatalogService")}

@@ -184,8 +184,7 @@ def test_a_run_that_begins_late_makes_no_call(shop):
     assert run.result().outcome.details.startswith('step "b": ')
 
 
-def test_calls_of_the_same_moment_as_a_failure_are_not_made(shop):
-    """The last need of two steps ends at the deadline of neither, but the second has a broken deadline."""
+def test_a_run_that_begins_late_omits_what_is_optional(shop):
     text = steps(f'name: "a" {ORDER} optional: true', f'name: "b" {ORDER} optional: true')
     run, calls = start(shop, text, now=100.0, deadline=99.0)
     assert (calls, run.finished) == ([], True)
@@ -246,6 +245,25 @@ def test_a_fan_out_without_limits_has_none(shop):
     run, calls = start(shop, text, related_ids="xyz")
     (third,) = run.complete(calls[0], answer(calls[0]), 0.0).start
     assert [call.timeout for call in (*calls, third)] == [None, None, None]
+
+
+def test_a_step_that_lost_two_needs_is_omitted_once(shop):
+    text = steps(
+        f'name: "a" {ORDER} optional: true',
+        f'name: "b" {ORDER} optional: true',
+        f'name: "c" {LIST} optional: true request: {{ field: "name" value: "b.id" }} '
+        'request: { field: "filter.tag" value: "a.id" }',
+    )
+    run, calls = start(shop, text)
+    run.complete(calls[1], FAILED, 0.0)
+    assert not run.finished
+    run.complete(calls[0], FAILED, 0.0)
+    assert run.finished
+    assert [(omission.node.name, omission.details) for omission in run.result().omitted] == [
+        ("a", "gone"),
+        ("b", "gone"),
+        ("c", 'not called: it needs "b"'),
+    ]
 
 
 def test_an_answer_that_is_no_message_is_the_steps_failure(shop):

@@ -123,7 +123,8 @@ def test_a_default_without_presence_is_a_value(shop):
 
 
 def test_absence_cannot_be_told_from_a_default_by_a_target_without_presence(shop):
-    filled = build(shop, [("offset", "request.price.units"), ("kind", "request.kind")], product="")
+    bindings = [("offset", "request.price.units"), ("kind", "request.kind"), ("labels", "request.labels")]
+    filled = build(shop, bindings, product="")
     assert filled == shop.new("ListProductsRequest")
     assert build(shop, [("offset", "request.price.units"), ("kind", "request.kind")]).offset == 5
 

@@ -195,6 +195,16 @@ def test_services_of_one_name_are_told_apart_by_their_packages():
     assert [tag["name"] for tag in document["tags"]] == ["a.v1.S", "b.v1.S"]
 
 
+def test_a_chain_of_messages_may_be_longer_than_the_stack():
+    chain = FileDescriptorSet()
+    file = chain.file.add(name="chain.proto", package="c", syntax="proto3")
+    for index in range(1500):
+        message = file.message_type.add(name=f"M{index}")
+        message.field.add(name="next", number=1, type=11, label=1, type_name=f".c.M{(index + 1) % 1500}")
+    file.service.add(name="S").method.add(name="X", input_type=".c.M0", output_type=".c.M0")
+    assert len(document_of(chain.SerializeToString())["components"]["schemas"]) == 1501
+
+
 def test_comments_are_descriptions():
     operation = PATHS["/v1/shelves/{shelvesId}/books/{booksId}"]["get"]
     assert operation["summary"] == "Gets a book."

@@ -1,0 +1,74 @@
+"""Composed methods as real gRPC methods: a service of them for any server, with or without the gateway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from gateway.backend import Backends
+from gateway.compose import Plan
+from gateway.edge.header import matcher
+from mesh.binding.status import STATUS
+from mesh.call import CURRENT, Code, Metadata, Outcome
+
+
+class GrpcServer(Protocol):
+    """The part of a server that generated code uses too: `mesh.server`'s, and grpc's own."""
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Any) -> None: ...
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Any) -> None: ...
+
+
+def add_composed(
+    server: GrpcServer, plans: Mapping[str, Plan], backends: Backends, forward: tuple[str, ...] = ()
+) -> None:
+    """Serve every plan on a gRPC server; `backends` must be open when calls come.
+
+    `forward` names the metadata handed on to the steps, as the gateway's `forward_headers`.
+    """
+    passes = matcher(forward)
+    services: dict[str, dict[str, Any]] = {}
+    for name, plan in plans.items():
+        service, _, method = name[1:].partition("/")
+        handler = grpc.unary_unary_rpc_method_handler(_handler(plan, backends, passes))
+        services.setdefault(service, {})[method] = handler
+    for service, handlers in services.items():
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+        server.add_registered_method_handlers(service, handlers)
+
+
+def _handler(plan: Plan, backends: Backends, passes: Callable[[str], bool]) -> Any:
+    async def handle(wire: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        try:
+            request = plan.request_class.FromString(wire)
+        except DecodeError:
+            text = f"not a valid {plan.request_class.DESCRIPTOR.full_name} on the wire"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
+        remaining = context.time_remaining()
+        given: Any = context.invocation_metadata() or ()
+        metadata: Metadata = tuple((key, value) for key, value in given if passes(key))
+        result = await backends.run(
+            plan,
+            request,
+            deadline=None if remaining is None else time.monotonic() + remaining,
+            metadata=metadata,
+            parent=CURRENT.get(),
+        )
+        outcome = result.outcome
+        if outcome.code != Code.OK:
+            await _abort(context, outcome)
+        response: bytes = outcome.value.SerializePartialToString()
+        return response
+
+    return handle
+
+
+async def _abort(context: grpc.aio.ServicerContext[bytes, bytes], outcome: Outcome) -> None:
+    # Trailers of the step that failed: its typed details are the answer's.
+    details = tuple((key, value) for key, value in outcome.trailing if key == "grpc-status-details-bin")
+    await context.abort(STATUS[outcome.code], outcome.details, details)

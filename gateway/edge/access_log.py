@@ -1,0 +1,59 @@
+"""What the access log says of each request: one line of JSON when it has been answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from gateway.exchange import Exchange
+from mesh.call import CODE_NAMES
+from mesh.telemetry.sink import LineSink
+
+
+class AccessLog:
+    """Writes the lines. Members that say nothing are left out."""
+
+    __slots__ = ("_second", "_sink", "_stamp", "_wall")
+
+    def __init__(self, sink: LineSink, wall: Callable[[], float] = time.time) -> None:
+        self._sink = sink
+        self._wall = wall
+        self._second = -1
+        self._stamp = ""
+
+    def write(self, exchange: Exchange, now: float) -> None:
+        """Write the line of a request that has ended at `now`, in monotonic seconds."""
+        wall = self._wall()
+        second = int(wall)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        line: dict[str, Any] = {
+            "time": f"{self._stamp}.{int((wall - second) * 1000):03d}Z",
+            "id": exchange.request_id,
+            "method": exchange.method,
+            "path": exchange.path.decode("latin-1"),
+            "route": exchange.route,
+            "status": exchange.status,
+            "code": CODE_NAMES[exchange.code],
+            "seconds": round(now - exchange.started, 6),
+            "bytes": exchange.sent_bytes,
+        }
+        client = exchange.scope.get("client")
+        if client:
+            line["client"] = client[0]
+        if exchange.error:
+            line["error"] = exchange.error.encode("utf-8", "replace").decode()
+        if exchange.trace is not None:
+            line["trace_id"] = exchange.trace.trace_id
+        self._sink.write(orjson.dumps(line).decode())
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._sink.flush()
+
+    def __repr__(self) -> str:
+        return f"<AccessLog {self._sink!r}>"

@@ -1,0 +1,149 @@
+"""What answers one HTTP mapping: three callables chosen when the schema is loaded - bind, execute, render."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.backend import Backends
+from gateway.bind.request import Bind
+from gateway.compose import Plan
+from gateway.edge.header import ResponseHeaders
+from gateway.exchange import Exchange, Phase
+from gateway.render.error import Errors, headers_of
+from gateway.render.reply import Renderers
+from gateway.render.stream import send_stream
+from gateway.route.table import Binding
+from mesh.call import Call
+from mesh.telemetry.durations import Durations
+
+
+class Endpoint:
+    """One mapping, compiled. Subclasses execute."""
+
+    __slots__ = (
+        "_backends", "_bind", "_errors", "_renderers", "_return_headers", "_timeout",
+        "binding", "durations", "method", "path",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        binding: Binding,
+        *,
+        bind: Bind,
+        renderers: Renderers,
+        backends: Backends,
+        errors: Errors,
+        return_headers: ResponseHeaders,
+        timeout: float,
+        durations: Durations,
+    ) -> None:
+        self.binding = binding
+        self.method = binding.full_method
+        self.path = str(binding.template)
+        self.durations = durations
+        """How long requests took, by HTTP status."""
+        self._bind = bind
+        self._renderers = renderers
+        self._backends = backends
+        self._errors = errors
+        self._return_headers = return_headers
+        self._timeout = timeout
+
+    async def answer(self, exchange: Exchange, captures: Sequence[str], body: bytes, parent: Call) -> None:
+        """Answer a request whose body has been read; raises RequestProblem for what does not fit."""
+        message = self._bind(captures, exchange.scope["query_string"], body, exchange.content_type)
+        exchange.phase = Phase.ANSWER
+        await self._execute(exchange, message, parent)
+
+    async def _execute(self, exchange: Exchange, message: Any, parent: Call) -> None:
+        raise NotImplementedError
+
+    def _deadline(self, exchange: Exchange) -> float:
+        asked = exchange.timeout
+        return exchange.started + (self._timeout if asked is None else min(asked, self._timeout))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.binding}>"
+
+
+class UnaryEndpoint(Endpoint):
+    """Answers with one backend call."""
+
+    __slots__ = ()
+
+    async def _execute(self, exchange: Exchange, message: Any, parent: Call) -> None:
+        # The policy of the method has a default of its own; what the gateway allows comes in as the parent's deadline.
+        parent.deadline = self._deadline(exchange)
+        direct = self._backends.find(self.method)
+        headers = None
+        if self._return_headers.any:
+            reply = await direct.reply(
+                self.method,
+                message.SerializeToString(),
+                timeout=exchange.timeout,
+                metadata=exchange.sent_metadata,
+                parent=parent,
+            )
+            outcome = reply.outcome
+            headers = self._return_headers.read((*reply.initial, *outcome.trailing))
+        else:
+            outcome = await direct.unary(
+                self.method,
+                message.SerializeToString(),
+                timeout=exchange.timeout,
+                metadata=exchange.sent_metadata,
+                parent=parent,
+            )
+        if outcome.code != 0:
+            await self._errors.outcome(exchange, outcome)
+            return
+        content_type, data = self._renderers.wire(outcome.value)
+        sent = headers_of(exchange, content_type)
+        if headers:
+            sent.extend(headers)
+        await exchange.reply(200, sent, data)
+
+
+class StreamEndpoint(Endpoint):
+    """Answers with a backend's response stream.
+
+    Streams are for as long as the client stays: they have a deadline only when the client names one.
+    """
+
+    __slots__ = ()
+
+    async def _execute(self, exchange: Exchange, message: Any, parent: Call) -> None:
+        stream = await self._backends.find(self.method).stream(
+            self.method,
+            message.SerializeToString(),
+            timeout=exchange.timeout,
+            metadata=exchange.sent_metadata,
+            parent=parent,
+        )
+        try:
+            await send_stream(exchange, stream, self._renderers, self._errors)
+        finally:
+            stream.cancel()
+
+
+class ComposedEndpoint(Endpoint):
+    """Answers with a plan over backend calls."""
+
+    __slots__ = ("_plan",)
+
+    def __init__(self, binding: Binding, plan: Plan, **parts: Any) -> None:
+        super().__init__(binding, **parts)
+        self._plan = plan
+
+    async def _execute(self, exchange: Exchange, message: Any, parent: Call) -> None:
+        deadline = parent.deadline = self._deadline(exchange)
+        result = await self._backends.run(
+            self._plan, message, deadline=deadline, metadata=exchange.sent_metadata, parent=parent
+        )
+        outcome = result.outcome
+        if outcome.code != 0:
+            await self._errors.outcome(exchange, outcome)
+            return
+        content_type, data = self._renderers.message(outcome.value)
+        await exchange.reply(200, headers_of(exchange, content_type), data)

@@ -1,0 +1,232 @@
+"""What a gateway is loaded from: an environment, or one backend and its descriptors. All problems are reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.message import DecodeError
+
+from gateway.blueprint import Blueprint
+from gateway.compose import Plan, compile_plans
+from gateway.route import table
+from gateway.schema.pool import Schema, read_files
+from gateway.schema.reflection import read_server
+from mesh.binding.runtime import Runtime
+from mesh.binding.target import resolve
+from mesh.config import environment as environments
+from mesh.config.spec import Environment
+from mesh.config.spec import Gateway as Settings
+from mesh.errors import ConfigError
+from mesh.policy.problem import Problem, Problems, suggest
+from mesh.policy.table import PolicyTable
+from mesh.policy.table import load as load_policies
+from mesh.telemetry.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a gateway comes from. Either `config` or `backend` is given; it can be sent to another process."""
+
+    config: str = ""
+    """Path of a `mesh.yaml`, as written or as resolved by `mesh up`."""
+    backend: str = ""
+    """HOST:PORT of a gRPC server that serves everything."""
+    descriptors: tuple[str, ...] = ()
+    """Paths of descriptor sets for the backend; none: it is asked by reflection."""
+    services: tuple[str, ...] = ()
+    """The services to expose; none: all."""
+    settings: Settings | None = None
+    """Settings instead of those of `config`."""
+    timeout: float = 10.0
+    """Seconds to wait for the backend."""
+
+
+async def load(source: Source, telemetry: Telemetry | None = None) -> Blueprint:
+    """Return what the source describes; raise ConfigError with every problem."""
+    if source.config:
+        return load_environment(read_environment(source.config), telemetry, source.settings)
+    return await load_backend(source, telemetry)
+
+
+def read_environment(file: str | Path) -> Environment:
+    """Return the environment of a file; raise ConfigError with every problem."""
+    environment, diagnostics = environments.load(file)
+    if environment is None:
+        raise ConfigError(diagnostic.as_problem() for diagnostic in diagnostics)
+    return environment
+
+
+def load_environment(
+    environment: Environment, telemetry: Telemetry | None = None, settings: Settings | None = None
+) -> Blueprint:
+    """Return what an environment says its gateway serves."""
+    settings = settings or environment.gateway or Settings()
+    problems: list[Problem] = []
+    files = _read_sets(environment.descriptors, problems)
+    if not environment.descriptors:
+        problems.append(Problem("descriptors", "is empty: the gateway's routes come from descriptor sets"))
+    schema, found = read_files(files)
+    problems.extend(found if files else ())
+    served = {name: service.name for service in environment.services for name in service.serves}
+    plans = _compile_plans(schema, problems)
+    exposed = _exposed(schema, settings.services, served, plans, problems)
+    blueprint = _assemble(
+        schema,
+        exposed,
+        plans,
+        targets=served,
+        policies=environment.proto.policies,
+        environment=environment,
+        telemetry=telemetry,
+        settings=settings,
+        problems=problems,
+        title=environment.file.parent.name or "API",
+    )
+    _check_reachable(blueprint.table, plans, served, problems)
+    if problems:
+        raise ConfigError(problems)
+    return blueprint
+
+
+async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Blueprint:
+    """Return what one server serves, whatever that is."""
+    problems: list[Problem] = []
+    if source.descriptors:
+        schema, found = read_files(_read_sets(map(Path, source.descriptors), problems), source.services)
+    else:
+        schema, found = await _reflect(source)
+    problems.extend(found)
+    plans = _compile_plans(schema, problems)
+    blueprint = _assemble(
+        schema,
+        schema.services,
+        plans,
+        targets={service.full_name: source.backend for service in schema.services},
+        policies=None,
+        environment=None,
+        telemetry=telemetry,
+        settings=source.settings or Settings(),
+        problems=problems,
+        title=source.backend,
+    )
+    if problems:
+        raise ConfigError(problems)
+    return blueprint
+
+
+async def _reflect(source: Source) -> tuple[Schema, tuple[Problem, ...]]:
+    channel = grpc.aio.insecure_channel(resolve(source.backend, None).uri)
+    try:
+        await _connect(channel, source)
+        schema, problems = await read_server(channel, source.services, timeout=source.timeout)
+    finally:
+        await channel.close()
+    if any("does not offer reflection" in problem.message for problem in problems):
+        advice = (
+            f"{source.backend} does not offer server reflection: give its protos' descriptor set with "
+            "--descriptors FILE (made by `mesh generate`, `buf build -o FILE` or `protoc --descriptor_set_out=FILE "
+            "--include_imports`), or turn reflection on in the server"
+        )
+        problems = (Problem("", advice),)
+    return schema, problems
+
+
+async def _connect(channel: grpc.aio.Channel, source: Source) -> None:
+    """Wait until the backend answers, so that "not there" can be told from "refuses"."""
+    import asyncio
+
+    try:
+        async with asyncio.timeout(source.timeout):
+            await channel.channel_ready()
+    except TimeoutError:
+        text = f'backend "{source.backend}" cannot be reached: no connection within {source.timeout:g} s'
+        raise ConfigError([Problem("", text)]) from None
+
+
+def _assemble(
+    schema: Schema,
+    exposed: Sequence[ServiceDescriptor],
+    plans: Mapping[str, Plan],
+    *,
+    targets: Mapping[str, str],
+    policies: Any,
+    environment: Environment | None,
+    telemetry: Telemetry | None,
+    settings: Settings,
+    problems: list[Problem],
+    title: str,
+) -> Blueprint:
+    routes, found = table.read(exposed)
+    problems.extend(found)
+    policy_table = PolicyTable(pool=schema.pool)
+    if policies is not None:
+        policy_table, wrong = load_policies(policies, Problems("policies"), schema.pool)
+        problems.extend(wrong)
+    runtime = Runtime(environment, telemetry=telemetry, policies=policy_table)
+    shown = replace(schema, services=tuple(exposed))
+    return Blueprint(shown, routes, plans, targets, runtime, settings, title)
+
+
+def _read_sets(paths: Iterable[Path], problems: list[Problem]) -> list[FileDescriptorProto]:
+    """Return the files of all sets, each once: sets made with their imports overlap."""
+    files: dict[tuple[str, bytes], FileDescriptorProto] = {}
+    for path in paths:
+        try:
+            data = Path(path).read_bytes()
+            described = FileDescriptorSet.FromString(data)
+        except OSError as error:
+            problems.append(Problem(str(path), f"cannot be read: {error.strerror}"))
+        except DecodeError:
+            problems.append(Problem(str(path), "is not an encoded google.protobuf.FileDescriptorSet"))
+        else:
+            for file in described.file:
+                files.setdefault((file.name, file.SerializeToString(deterministic=True)), file)
+    return list(files.values())
+
+
+def _compile_plans(schema: Schema, problems: list[Problem]) -> Mapping[str, Plan]:
+    plans, found = compile_plans({service.full_name: service for service in schema.services})
+    problems.extend(Problem(problem.path, problem.message) for problem in found)
+    return plans
+
+
+def _exposed(
+    schema: Schema,
+    wanted: Sequence[str],
+    served: Mapping[str, str],
+    plans: Mapping[str, Plan],
+    problems: list[Problem],
+) -> list[ServiceDescriptor]:
+    known = {service.full_name: service for service in schema.services}
+    if wanted:
+        problems.extend(
+            Problem("gateway.services", f'"{name}" is not a service of the descriptors{suggest(name, known)}')
+            for name in wanted
+            if name not in known
+        )
+        return [known[name] for name in wanted if name in known]
+    composed = {method[1:].partition("/")[0] for method in plans}
+    return [service for name, service in known.items() if name in served or name in composed]
+
+
+def _check_reachable(
+    routes: table.Table, plans: Mapping[str, Plan], served: Mapping[str, str], problems: list[Problem]
+) -> None:
+    """Report every RPC that a request could need and nobody serves."""
+    wanted: dict[str, str] = {}
+    for binding in routes.bindings:
+        wanted.setdefault(binding.full_method, f"{binding.method.full_name} is exposed")
+    for plan in plans.values():
+        for node in plan.nodes:
+            wanted.setdefault(node.rpc, f'step "{node.name}" of {plan.method[1:]} calls it')
+    for method, reason in wanted.items():
+        service = method[1:].partition("/")[0]
+        if method not in plans and service not in served:
+            text = f"{reason}, but no service of the environment lists {service} in its `serves`"
+            problems.append(Problem(method[1:], text))

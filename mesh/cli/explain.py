@@ -1,0 +1,137 @@
+"""`mesh explain`: what happens to a method's calls, stage by stage, and who enforces the rest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from mesh import chain
+from mesh.binding.service_config import service_config
+from mesh.call import Arity, Side
+from mesh.config import environment as environments
+from mesh.policy.connection import ConnectionPolicy
+from mesh.policy.problem import Problem, Problems, suggest
+from mesh.policy.table import PolicyTable, load
+from mesh.stage.scope import Scope, State
+from mesh.telemetry.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor
+
+    from gateway.schema.pool import Schema
+    from mesh.config.spec import Environment
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("method", required=False)
+@click.option(
+    "--side",
+    type=click.Choice(["client", "server", "both"]),
+    default="both",
+    show_default=True,
+    help="Whose chain to print.",
+)
+def command(file: Path, method: str | None, side: str) -> None:
+    """Print the chain of METHOD in the environment FILE: each stage in order, its values, and why it sits there.
+
+    \b
+      mesh explain mesh.yaml shop.v1.CatalogService/GetProduct
+      mesh explain mesh.yaml                                      lists the methods
+
+    What gRPC's own core enforces (load balancing, health checks, outlier detection) is printed below the stages.
+    """  # noqa: D301 - click looks for the character
+    environment, diagnostics = environments.load(file)
+    if environment is None:
+        _fail(diagnostics)
+    schema = _schema(environment)
+    policies, problems = load(environment.proto.policies, pool=schema.pool)
+    if problems:
+        _fail(problems)
+    if method is None:
+        for service in schema.services:
+            for known in service.methods:
+                click.echo(f"{service.full_name}/{known.name}")
+        return
+    found = _find(schema, method)
+    target = environment.serving(found.containing_service.full_name)
+    name = found.containing_service.full_name if target is None else target.name
+    sides = list(Side) if side == "both" else [Side(side)]
+    at = Problems(method)
+    policy = policies.policy(_path(found), at)
+    if at:
+        _fail(at.list)
+    scopes = [Scope(_path(found), _arity(found), each, name, policy, Telemetry(), State()) for each in sides]
+    click.echo("\n\n".join(chain.explain(scope) for scope in scopes))
+    if Side.CLIENT in sides:
+        services = () if target is None else target.serves
+        click.echo(_native(policies, services))
+
+
+def _schema(environment: Environment) -> Schema:
+    from gateway.schema import pool
+
+    # Encoded sets laid end to end are one set: that is how protobuf merges repeated fields.
+    schema, problems = pool.read_set(b"".join(file.read_bytes() for file in environment.descriptors))
+    if problems:
+        _fail(problems)
+    return schema
+
+
+def _find(schema: Schema, method: str) -> MethodDescriptor:
+    service_name, _, method_name = method.lstrip("/").rpartition("/")
+    if not service_name:
+        _fail([Problem("", f'"{method}" is not SERVICE/METHOD, such as shop.v1.CatalogService/GetProduct')])
+    try:
+        service = schema.pool.FindServiceByName(service_name)
+    except KeyError:
+        known = [service.full_name for service in schema.services]
+        _fail(
+            [
+                Problem(
+                    "", f'"{service_name}" is not a service of the descriptors{suggest(service_name, known)}'
+                )
+            ]
+        )
+    found = service.methods_by_name.get(method_name)
+    if found is None:
+        near = suggest(method_name, service.methods_by_name)
+        _fail([Problem("", f'"{method_name}" is not a method of {service_name}{near}')])
+    return found
+
+
+def _path(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def _arity(method: MethodDescriptor) -> Arity:
+    request = "stream" if method.client_streaming else "unary"
+    return Arity(f"{request}_{'stream' if method.server_streaming else 'unary'}")
+
+
+def _native(policies: PolicyTable, services: tuple[str, ...]) -> str:
+    policy: ConnectionPolicy = policies.connection(services)
+    keepalive = (
+        "off" if policy.keepalive is None else f"a ping after {policy.keepalive.interval:g}s of silence"
+    )
+    sent = policy.max_send_bytes or "any number of"
+    return "\n".join(
+        (
+            "\nnative, by gRPC's core, for the whole channel:",
+            f"  service config      {json.dumps(service_config(policy))}",
+            f"  keepalive           {keepalive}",
+            f"  reconnect           after {policy.initial_backoff:g}s, growing to {policy.max_backoff:g}s",
+            f"  messages            up to {policy.max_receive_bytes} bytes in, {sent} bytes out",
+        )
+    )
+
+
+def _fail(problems: Iterable[object]) -> NoReturn:
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    sys.exit(2)

@@ -1,0 +1,46 @@
+"""The public names: adding or removing one changes this list, on purpose and in a review."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+
+PUBLIC = {
+    "mesh": [
+        "ChainError",
+        "ConfigError",
+        "MeshError",
+        "Server",
+        "channel",
+        "client_interceptors",
+        "server",
+        "server_interceptors",
+    ],
+}
+SERVER = ["address", "drain", "name", "run", "serve", "start", "stop"]
+
+
+@pytest.mark.parametrize("package", PUBLIC)
+def test_public_names(package: str) -> None:
+    module = importlib.import_module(package)
+
+    assert sorted(PUBLIC[package]) == sorted(module.__all__)
+    assert 25 > len(module.__all__)
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [(package, name) for package in PUBLIC for name in PUBLIC[package]]
+)
+def test_public_names_are_documented(package: str, name: str) -> None:
+    assert inspect.getdoc(getattr(importlib.import_module(package), name))
+
+
+def test_what_a_server_can_do() -> None:
+    from mesh import Server
+
+    generated = {"add_generic_rpc_handlers", "add_registered_method_handlers"}
+    methods = {name for name in vars(Server) if not name.startswith("_")} - generated
+
+    assert {name for name in SERVER if name not in {"address", "name"}} == methods
