@@ -35,7 +35,7 @@ def add_composed(
     services: dict[str, dict[str, Any]] = {}
     for name, plan in plans.items():
         service, _, method = name[1:].partition("/")
-        handler = grpc.unary_unary_rpc_method_handler(_handler(plan, backends, passes))
+        handler: Any = grpc.unary_unary_rpc_method_handler(_handler(plan, backends, passes))
         services.setdefault(service, {})[method] = handler
     for service, handlers in services.items():
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))

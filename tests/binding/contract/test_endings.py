@@ -209,9 +209,12 @@ async def test_an_error_after_the_first_message(stream):
     stream.backend.script = script
     received = []
 
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
+    async def receive():
         async for message in stream.start():
-            received.append(message)
+            received.append(message)  # noqa: PERF401 - what came before the error must be kept
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await receive()
 
     await stream.settled()
     assert [b"one"] == received
