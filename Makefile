@@ -77,7 +77,7 @@ lock: | $(VENV)/bin/python
 
 .PHONY: demo
 demo: $(READY) ## Start the boutique through the mesh, call it, keep it running (ONCE=1: only call it).
-	@python examples/boutique/demo.py $(if $(ONCE),--once)
+	@python examples/boutique/demo.py
 
 .PHONY: test
 test: $(READY) $(THIRD_PARTY) ## Run every test (ARGS="-k breaker" for some).

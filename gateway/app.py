@@ -73,6 +73,11 @@ class Gateway:
     def _uses(self, live: Live) -> bool:
         return any(exchange.live is live for exchange in self._watch.in_flight)
 
+    def cut_off(self) -> None:
+        """Answer every request in flight with 503: the process cannot wait for them any longer."""
+        for exchange in self._watch.in_flight:
+            exchange.interrupt(Interruption.STOPPING)
+
     async def close(self) -> None:
         """Close the channels and write what is left of the log."""
         await self._live.backends.close()
@@ -201,6 +206,9 @@ class Gateway:
             exchange.task.uncancel()
         if exchange.interruption is Interruption.BODY_LATE:
             await self._refuse(exchange, too_slow(self._body_timeout))
+        elif exchange.interruption is Interruption.STOPPING and not exchange.status:
+            exchange.closing = True
+            await self._refuse(exchange, RequestProblem("the gateway is stopping", code=Code.UNAVAILABLE))
         else:
             self._note_gone(exchange)
         return True

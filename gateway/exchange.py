@@ -30,6 +30,7 @@ class Interruption(enum.Enum):
 
     CLIENT_GONE = "client gone"
     BODY_LATE = "body late"
+    STOPPING = "stopping"
 
 
 class Exchange:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import grpc.aio
 from google.protobuf.descriptor import ServiceDescriptor
@@ -27,6 +28,10 @@ from mesh.policy.problem import Problem, Problems, suggest
 from mesh.policy.table import PolicyTable
 from mesh.policy.table import load as load_policies
 from mesh.telemetry.telemetry import Telemetry
+from mesh.v1 import policy_pb2
+
+# A server that nobody here wrote may have no health service, which gRPC's core complains about on standard error.
+_PLAIN: Final = policy_pb2.Policy(connection={"health_check": {"enabled": False}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +51,21 @@ class Source:
     timeout: float = 10.0
     """Seconds to wait for the backend."""
 
+    def environment(self) -> Environment:
+        """Return the environment of `config`; raise ConfigError with every problem."""
+        return read_environment(self.config)
+
+    def chosen_settings(self) -> Settings:
+        """Return the settings it is served with."""
+        if self.settings is not None:
+            return self.settings
+        return (self.config and self.environment().gateway) or Settings()
+
 
 async def load(source: Source, telemetry: Telemetry | None = None) -> Blueprint:
     """Return what the source describes; raise ConfigError with every problem."""
     if source.config:
-        return load_environment(read_environment(source.config), telemetry, source.settings)
+        return load_environment(source.environment(), telemetry, source.settings)
     return await load_backend(source, telemetry)
 
 
@@ -97,6 +112,7 @@ def load_environment(
 async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Blueprint:
     """Return what one server serves, whatever that is."""
     problems: list[Problem] = []
+    await _connect(source)
     if source.descriptors:
         schema, found = read_files(_read_sets(map(Path, source.descriptors), problems), source.services)
     else:
@@ -123,7 +139,6 @@ async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Bl
 async def _reflect(source: Source) -> tuple[Schema, tuple[Problem, ...]]:
     channel = grpc.aio.insecure_channel(resolve(source.backend, None).uri)
     try:
-        await _connect(channel, source)
         schema, problems = await read_server(channel, source.services, timeout=source.timeout)
     finally:
         await channel.close()
@@ -137,16 +152,17 @@ async def _reflect(source: Source) -> tuple[Schema, tuple[Problem, ...]]:
     return schema, problems
 
 
-async def _connect(channel: grpc.aio.Channel, source: Source) -> None:
-    """Wait until the backend answers, so that "not there" can be told from "refuses"."""
-    import asyncio
-
+async def _connect(source: Source) -> None:
+    """Wait until the backend accepts a connection, so that "not there" is told from all that comes later."""
+    channel = grpc.aio.insecure_channel(resolve(source.backend, None).uri)
     try:
         async with asyncio.timeout(source.timeout):
             await channel.channel_ready()
     except TimeoutError:
         text = f'backend "{source.backend}" cannot be reached: no connection within {source.timeout:g} s'
         raise ConfigError([Problem("", text)]) from None
+    finally:
+        await channel.close()
 
 
 def _assemble(
@@ -164,7 +180,7 @@ def _assemble(
 ) -> Blueprint:
     routes, found = table.read(exposed)
     problems.extend(found)
-    policy_table = PolicyTable(pool=schema.pool)
+    policy_table = PolicyTable(_PLAIN, pool=schema.pool)
     if policies is not None:
         policy_table, wrong = load_policies(policies, Problems("policies"), schema.pool)
         problems.extend(wrong)

@@ -180,7 +180,7 @@ class Chains:
     Belongs to one event loop.
     """
 
-    __slots__ = ("_chains", "_policies", "clock", "random", "side", "state", "target", "telemetry")
+    __slots__ = ("_chains", "_foreign", "_policies", "clock", "random", "side", "state", "target", "telemetry")
 
     def __init__(
         self,
@@ -196,6 +196,7 @@ class Chains:
         check()
         self._policies = policies
         self._chains: dict[str, Chain] = {}
+        self._foreign: dict[str, bool] = {}
         self.side = side
         self.target = target
         self.telemetry = telemetry
@@ -222,12 +223,16 @@ class Chains:
 
     def leaves_spans(self, method: str) -> bool:
         """Whether the method's policy leaves its spans to opentelemetry-instrumentation-grpc."""
-        policy = self._policies.policy(method).trace
-        return policy is not None and policy.engine is TraceEngine.OTEL_INSTRUMENTATION
+        foreign = self._foreign.get(method)
+        if foreign is None:
+            policy = self._policies.policy(method).trace
+            foreign = policy is not None and policy.engine is TraceEngine.OTEL_INSTRUMENTATION
+            self._foreign[method] = foreign
+        return foreign
 
     def swap(self, policies: PolicyTable) -> None:
         """Let new calls follow new policies."""
-        self._policies, self._chains = policies, {}
+        self._policies, self._chains, self._foreign = policies, {}, {}
 
     def __repr__(self) -> str:
         return f"<Chains {self.side.value} {self.target} {len(self._chains)} compiled>"

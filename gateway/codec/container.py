@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from gateway.codec.fault import Faults, UnknownName, join, mismatch, shown, under
+from gateway.codec.fault import Fault, Faults, UnknownName, full, join, mismatch, shown, under
 from gateway.codec.leaf import Leaf
 
 Decode = Callable[[object, Message, int], Faults]
@@ -28,11 +28,12 @@ def fill_list(faults: Faults, path: str, target: Any, value: object, leaf: Leaf,
     for index, element in enumerate(value):
         try:
             target.append(leaf.read(element))
-        except UnknownName as error:
-            if not lenient:
-                faults = mismatch(faults, f"{path}[{index}]", element, leaf.expected, error)
         except ValueError as error:
+            if lenient and isinstance(error, UnknownName):
+                continue
             faults = mismatch(faults, f"{path}[{index}]", element, leaf.expected, error)
+            if full(faults):
+                break
     return faults
 
 
@@ -45,6 +46,8 @@ def fill_messages(
     for index, element in enumerate(value):
         if inner := decode(element, append(), depth):
             faults = under(faults, f"{path}[{index}]", inner)
+            if full(faults):
+                break
     return faults
 
 
@@ -60,17 +63,21 @@ def fill_map(
     """Put the members of an object into a map of scalars."""
     if type(value) is not dict:
         return mismatch(faults, path, value, "an object")
+    read_key, read = key_leaf.read, leaf.read
     for name, element in value.items():
-        expected, part = f"a key that is {key_leaf.expected}", name
         try:
-            key = key_leaf.read(name)
-            expected, part = leaf.expected, element
-            target[key] = leaf.read(element)
-        except UnknownName as error:
-            if not lenient:
-                faults = mismatch(faults, _entry(path, name), part, expected, error)
+            key = read_key(name)
         except ValueError as error:
-            faults = mismatch(faults, _entry(path, name), part, expected, error)
+            faults = _bad_key(faults, path, name, key_leaf, error)
+        else:
+            try:
+                target[key] = read(element)
+            except ValueError as error:
+                if lenient and isinstance(error, UnknownName):
+                    continue
+                faults = mismatch(faults, _entry(path, name), element, leaf.expected, error)
+        if faults and full(faults):
+            break
     return faults
 
 
@@ -84,13 +91,18 @@ def fill_message_map(
         try:
             entry = target[key_leaf.read(name)]
         except ValueError as error:
-            expected = f"a key that is {key_leaf.expected}"
-            faults = mismatch(faults, _entry(path, name), name, expected, error)
-            continue
-        entry.Clear()  # two spellings of one key, "1" and "01": the later replaces the earlier
-        if inner := decode(element, entry, depth):
-            faults = under(faults, _entry(path, name), inner)
+            faults = _bad_key(faults, path, name, key_leaf, error)
+        else:
+            entry.Clear()  # two spellings of one key, "1" and "01": the later replaces the earlier
+            if inner := decode(element, entry, depth):
+                faults = under(faults, _entry(path, name), inner)
+        if faults and full(faults):
+            break
     return faults
+
+
+def _bad_key(faults: Faults, path: str, name: object, leaf: Leaf, error: ValueError) -> list[Fault]:
+    return mismatch(faults, _entry(path, name), name, f"a key that is {leaf.expected}", error)
 
 
 def _entry(path: str, key: object) -> str:

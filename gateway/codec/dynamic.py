@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gateway.codec.fault import TOO_DEEP, Faults, mismatch, sentence, shown, step, too_deep, under
+from gateway.codec.fault import TOO_DEEP, Faults, full, mismatch, sentence, shown, step, too_deep, under
 from gateway.codec.fault import add as add_fault
 from gateway.codec.unencodable import Unencodable
 
@@ -53,6 +53,8 @@ def decode_struct(value: object, message: Any, depth: int) -> Faults:
             continue
         if inner:
             faults = under(faults, step(name), inner)
+            if full(faults):
+                break
     return faults
 
 
@@ -67,6 +69,8 @@ def decode_list(value: object, message: Any, depth: int) -> Faults:
     for index, element in enumerate(value):
         if inner := decode_value(element, append(), depth - 1):
             faults = under(faults, f"[{index}]", inner)
+            if full(faults):
+                break
     return faults
 
 

@@ -1,7 +1,8 @@
 """How a message type becomes a function that prints its messages as JSON values.
 
-One straight-line Python function is generated per message type, at its first use. Presence is asked of protobuf only
-where a field has it: `HasField` costs as much as two reads, so a field whose default is empty is read first.
+One straight-line Python function is generated per message type, at its first use; wide and extendable types get a
+loop over the fields that are set. Presence is asked of protobuf only where a field has it: `HasField` costs as much
+as two reads, so a field whose default is empty is read first.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _HANDWRITTEN: Final[dict[str, Encode]] = {
     VALUE: dynamic.encode_value,
     "google.protobuf.ListValue": dynamic.encode_list,
 }
+# From about this many questions of presence on, one ListFields and a call per field that is set is the cheaper way.
+_ASKS_WORTH_IT: Final = 12
 
 
 class Encoders:
@@ -68,6 +71,8 @@ class Encoders:
             return _HANDWRITTEN[name]
         if name == ANY:
             return self._encode_any
+        if descriptor.is_extendable or _asks(descriptor) > _ASKS_WORTH_IT:
+            return self._compile_sparse(descriptor)
         source = self._source()
         source.add("if depth < 1: raise Unencodable(m, TOO_DEEP)")
         if name in WRAPPERS:
@@ -86,10 +91,34 @@ class Encoders:
                     source.add(
                         f"{'elif' if branch else 'if'} w == {member.name!r}: {self._entry(source, member)}"
                     )
-        if descriptor.is_extendable:
-            source.add(f"{source.constant(self._write_extensions)}(d, m, depth)")
         source.add("return d")
         return source.build(f"encode {name}")
+
+    def _compile_sparse(self, descriptor: Descriptor) -> Encode:
+        """Return an encoder that asks which fields are set, extensions among them, and prints those."""
+        options = self._options
+        printers: dict[FieldDescriptor, tuple[str, Encode]] = {}
+        defaults = [field for field in descriptor.fields if options.emit_defaults and not field.has_presence]
+
+        def printer(field: FieldDescriptor) -> tuple[str, Encode]:
+            name = f"[{field.full_name}]" if field.is_extension else printed_name(field, options)
+            printers[field] = found = name, self.field(field)
+            return found
+
+        def encode(message: Message, depth: int) -> dict[str, Any]:
+            if depth < 1:
+                raise Unencodable(message, TOO_DEEP)
+            printed = {}
+            for field, _ in message.ListFields():
+                name, write = printers.get(field) or printer(field)
+                printed[name] = write(message, depth - 1)
+            for field in defaults:
+                name, write = printers.get(field) or printer(field)
+                if name not in printed:
+                    printed[name] = write(message, depth - 1)
+            return printed
+
+        return encode
 
     def _source(self) -> Source:
         return Source(
@@ -163,11 +192,6 @@ class Encoders:
             return f"{value} if {-DOUBLE_MAX!r} <= {value} <= {DOUBLE_MAX!r} else print_special({value})"
         return value
 
-    def _write_extensions(self, printed: dict[str, object], message: Message, depth: int) -> None:
-        for field, _ in message.ListFields():
-            if field.is_extension:
-                printed[f"[{field.full_name}]"] = self.field(field)(message, depth)
-
     def _encode_any(self, message: Any, depth: int) -> dict[str, object]:
         """Print an Any; the type is looked up in the pool the Any itself comes from."""
         if depth < 1:
@@ -190,3 +214,8 @@ class Encoders:
         if descriptor.full_name in SPECIAL:
             return {"@type": url, "value": inner}
         return {"@type": url, **inner}
+
+
+def _asks(descriptor: Descriptor) -> int:
+    """Count the fields of which straight-line code would have to ask whether they are set."""
+    return sum(field.has_presence and not in_choice(field) for field in descriptor.fields)

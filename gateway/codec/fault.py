@@ -1,7 +1,7 @@
 """What a fault in a JSON document is: where it lies, and the words for it.
 
 Paths are relative while a document is being read and grow outwards, so that a correct document pays nothing for
-them. Words are found last, for the faults that are shown: a hostile body may hold a million.
+them. Words are found last, and reading stops at FAULTS_KEPT: a hostile body may hold a hundred thousand.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 import orjson
 
 SHOWN_LENGTH: Final = 60
+FAULTS_KEPT: Final = 101
+"""One more than an answer shows, which tells it that there are more."""
 TOO_DEEP: Final = "nested too deeply"
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COMPARED_LENGTH: Final = 64  # difflib is quadratic; no sensible field name is longer
@@ -87,20 +89,26 @@ def join(prefix: str, path: str) -> str:
 
 
 def add(faults: Faults, path: str, describe: Callable[[], str]) -> list[Fault]:
-    """Return `faults` with one more."""
+    """Return `faults` with one more, as long as there is room."""
     if faults is None:
         return [Fault(path, describe)]
-    faults.append(Fault(path, describe))
+    if len(faults) < FAULTS_KEPT:
+        faults.append(Fault(path, describe))
     return faults
 
 
 def under(faults: Faults, prefix: str, inner: list[Fault]) -> list[Fault]:
-    """Return `faults` with those of an inner document, their paths prefixed."""
+    """Return `faults` with those of an inner document, their paths prefixed, as long as there is room."""
     moved = [Fault(join(prefix, path), describe) for path, describe in inner]
     if faults is None:
         return moved
-    faults += moved
+    faults += moved[: FAULTS_KEPT - len(faults)]
     return faults
+
+
+def full(faults: list[Fault]) -> bool:
+    """Say whether there is no point in looking for more."""
+    return len(faults) >= FAULTS_KEPT
 
 
 def mismatch(

@@ -16,14 +16,13 @@ from google.protobuf.message_factory import GetMessageClass
 
 from gateway.codec.decode import Decoders
 from gateway.codec.encode import Encode, Encoders
-from gateway.codec.fault import Fault, join
+from gateway.codec.fault import FAULTS_KEPT, Fault, join
 from gateway.codec.option import Options
 from gateway.codec.unencodable import Unencodable, locate
 from gateway.problem import RequestProblem, Violation
 from mesh.call import Code
 
-VIOLATIONS_SHOWN: Final = 100
-"""How many violations an answer lists; a hostile body of one megabyte can hold a hundred thousand."""
+VIOLATIONS_SHOWN: Final = FAULTS_KEPT - 1
 
 _BOOL_TEXT: Final = {"true": True, "false": False}
 
@@ -140,14 +139,16 @@ def _run(encode: Encode, message: Message, depth: int) -> Any:
 
 
 def _request_problem(faults: list[Fault], path: str) -> RequestProblem:
-    kept = [Violation(join(path, inner), describe()) for inner, describe in faults[:VIOLATIONS_SHOWN]]
-    return _refuse(kept, len(faults))
+    return _refuse([Violation(join(path, inner), describe()) for inner, describe in faults])
 
 
-def _refuse(violations: list[Violation], count: int = 1) -> RequestProblem:
-    count = max(count, len(violations))
-    more = f" (and {count - 1} more)" if count > 1 else ""
-    return RequestProblem(_sentence(*violations[0]) + more, violations)
+def _refuse(violations: list[Violation]) -> RequestProblem:
+    others = len(violations) - 1
+    if others >= VIOLATIONS_SHOWN:
+        more = f" (and at least {others} more)"
+    else:
+        more = f" (and {others} more)" if others else ""
+    return RequestProblem(_sentence(*violations[0]) + more, violations[:VIOLATIONS_SHOWN])
 
 
 def _response_problem(path: str, description: str) -> RequestProblem:

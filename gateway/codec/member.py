@@ -8,7 +8,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.codec.container import Decode
-from gateway.codec.fault import Faults, add, sentence, step, suggestion, under
+from gateway.codec.fault import Faults, add, full, sentence, step, suggestion, under
 from gateway.codec.option import Options
 from gateway.codec.shape import printed_name, takes_null
 
@@ -37,6 +37,8 @@ class Members:
     def rest(self, faults: Faults, value: dict[str, object], message: Message, depth: int) -> Faults:
         """Go through the members of an object that has more of them than were read."""
         for name, member in value.items():
+            if faults and full(faults):
+                break
             field = self._fields.get(name)
             if field is not None:
                 first, *others = self.keys_of(field)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,7 +11,6 @@ from gateway.codec.fault import TOO_DEEP, Faults, mismatch, too_deep
 from gateway.codec.unencodable import Unencodable
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - arithmetic in UTC throughout, offsets are applied by hand
-_SECOND: Final = timedelta(seconds=1)
 _TIMESTAMP_MIN: Final = -62_135_596_800  # 0001-01-01T00:00:00Z
 _TIMESTAMP_MAX: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 _DURATION_MAX: Final = 315_576_000_000
@@ -40,9 +40,10 @@ def decode_timestamp(value: object, message: Any, depth: int) -> Faults:
         return mismatch(None, "", value, _TIMESTAMP_WORDS)
     clock, fraction, sign, hours, minutes = match.groups()
     try:
-        seconds = (datetime.fromisoformat(clock) - _EPOCH) // _SECOND
+        since = datetime.fromisoformat(clock) - _EPOCH
     except ValueError:  # the thirtieth of February
         return mismatch(None, "", value, _TIMESTAMP_WORDS)
+    seconds = since.days * 86_400 + since.seconds
     if sign is not None:
         offset = int(hours) * 3600 + int(minutes) * 60
         seconds += -offset if sign == "+" else offset
@@ -61,7 +62,10 @@ def encode_timestamp(message: Any, depth: int) -> str:
     seconds, nanos = message.seconds, message.nanos
     if not (_TIMESTAMP_MIN <= seconds <= _TIMESTAMP_MAX and 0 <= nanos < _BILLION):
         raise Unencodable(message, f"timestamp out of range: {seconds} seconds, {nanos} nanos")
-    return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat()}{_fraction(nanos)}Z"
+    days, seconds = divmod(seconds, 86_400)
+    minutes, seconds = divmod(seconds, 60)
+    # Percent formatting takes three quarters of an f-string's time here, and isoformat() twice as long.
+    return "%sT%02d:%02d:%02d%sZ" % (_date(days), *divmod(minutes, 60), seconds, _fraction(nanos))  # noqa: UP031
 
 
 def decode_duration(value: object, message: Any, depth: int) -> Faults:
@@ -118,6 +122,12 @@ def encode_field_mask(message: Any, depth: int) -> str:
             raise Unencodable(message, f"field mask path {path!r} has no lowerCamelCase form")
         paths.append(camel)
     return ",".join(paths)
+
+
+@functools.lru_cache(512)
+def _date(days: int) -> str:
+    """Return the date so many days from the epoch; the timestamps of one response share few."""
+    return (_EPOCH + timedelta(days)).isoformat()[:10]
 
 
 def _lower(match: re.Match[str]) -> str:

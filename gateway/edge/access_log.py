@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -13,16 +14,24 @@ from mesh.call import CODE_NAMES
 from mesh.telemetry.sink import LineSink
 
 
-class AccessLog:
-    """Writes the lines. Members that say nothing are left out."""
+INTERVAL: Final = 0.2
+"""Seconds that lines are collected before the sink gets them: its lock and thread cost 6 us each time."""
+_BATCH: Final = 512
+"""Lines that are handed over without waiting longer."""
 
-    __slots__ = ("_second", "_sink", "_stamp", "_wall")
+
+class AccessLog:
+    """Writes the lines. Members that say nothing are left out. Belongs to one event loop."""
+
+    __slots__ = ("_lines", "_second", "_sink", "_stamp", "_timer", "_wall")
 
     def __init__(self, sink: LineSink, wall: Callable[[], float] = time.time) -> None:
         self._sink = sink
         self._wall = wall
         self._second = -1
         self._stamp = ""
+        self._lines: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     def write(self, exchange: Exchange, now: float) -> None:
         """Write the line of a request that has ended at `now`, in monotonic seconds."""
@@ -49,10 +58,23 @@ class AccessLog:
             line["error"] = exchange.error.encode("utf-8", "replace").decode()
         if exchange.trace is not None:
             line["trace_id"] = exchange.trace.trace_id
-        self._sink.write(orjson.dumps(line).decode())
+        self._lines.append(orjson.dumps(line).decode())
+        if len(self._lines) >= _BATCH:
+            self._hand_over()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(INTERVAL, self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        lines, self._lines = self._lines, []
+        if lines:
+            self._sink.write("\n".join(lines))
 
     def flush(self) -> None:
-        """Write what is buffered."""
+        """Write what is buffered, now."""
+        self._hand_over()
         self._sink.flush()
 
     def __repr__(self) -> str:

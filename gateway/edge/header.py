@@ -61,11 +61,12 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
 class RequestHeaders(dict[bytes, "Meaning | str | None"]):
     """By header name: what the gateway reads, the metadata key it is forwarded as, or None where it is not."""
 
-    __slots__ = ("_passes",)
+    __slots__ = ("_passes", "forwards_request_id")
 
     def __init__(self, forward: Sequence[str]) -> None:
         super().__init__()
         self._passes = matcher(forward)
+        self.forwards_request_id = self._passes(Meaning.REQUEST_ID.value)
 
     def __missing__(self, name: bytes) -> Meaning | str | None:
         text = name.decode("latin-1").lower()
@@ -75,10 +76,6 @@ class RequestHeaders(dict[bytes, "Meaning | str | None"]):
         if len(self) < _MOST_NAMES:
             self[name] = meaning
         return meaning
-
-    @property
-    def forwards_request_id(self) -> bool:
-        return self._passes(Meaning.REQUEST_ID.value)
 
 
 def metadata_value(key: str, value: bytes) -> str | bytes:

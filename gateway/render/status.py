@@ -1,6 +1,6 @@
 """Which HTTP status and which JSON an error has: google.rpc.Status, one shape for every error.
 
-    {"code": 5, "message": "no such product", "details": [{"@type": "type.googleapis.com/...", ...}]}
+{"code": 5, "message": "no such product", "details": [{"@type": "type.googleapis.com/...", ...}]}
 """
 
 from __future__ import annotations

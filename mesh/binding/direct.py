@@ -45,7 +45,8 @@ class Direct:
         parent: Call | None = None,
     ) -> Outcome:
         """Call a unary method; `Outcome.value` is the response's bytes. Failed calls are outcomes, not exceptions."""
-        return (await self.reply(method, request, timeout=timeout, metadata=metadata, parent=parent)).outcome
+        outcome, _ = await self._call(method, request, timeout, metadata, parent)
+        return outcome
 
     async def reply(
         self,
@@ -56,7 +57,23 @@ class Direct:
         metadata: Metadata = (),
         parent: Call | None = None,
     ) -> Reply:
-        """Call a unary method as `unary` does, keeping the server's initial metadata."""
+        """Call a unary method as `unary` does, keeping what the server said before and after its answer."""
+        outcome, wire = await self._call(method, request, timeout, metadata, parent)
+        if wire is None or outcome.rejected_by:
+            return Reply(outcome)
+        if outcome.code == 0:
+            outcome = outcome._replace(trailing=tuple(await wire.trailing_metadata()))
+        return Reply(outcome, tuple(await wire.initial_metadata()))
+
+    async def _call(
+        self,
+        method: str,
+        request: bytes,
+        timeout: float | None,  # noqa: ASYNC109 - as in `unary`
+        metadata: Metadata,
+        parent: Call | None,
+    ) -> tuple[Outcome, Any]:
+        """Return how the call ended, and grpc's call of its last attempt."""
         invoke = self._unary.get(method)
         if invoke is None:
             invoke = self._unary[method] = self._channel.unary_unary(method)
@@ -72,11 +89,7 @@ class Direct:
             except grpc.aio.AioRpcError as error:
                 return outcome_of(error)
 
-        outcome = await drive_aio.unary(self._flow(call), attempt)
-        if outcome.code == 0 and wire is not None:
-            outcome = outcome._replace(trailing=tuple(await wire.trailing_metadata()))
-        initial = tuple(await wire.initial_metadata()) if wire is not None and not outcome.rejected_by else ()
-        return Reply(outcome, initial)
+        return await drive_aio.unary(self._flow(call), attempt), wire
 
     async def stream(
         self,

@@ -134,12 +134,9 @@ def _places(out: Path) -> list[Path]:
     project = Path.cwd()
     # The folder of the `mesh` script is on sys.path only for as long as it runs.
     scripts = {Path(sys.argv[0]).parent.resolve(), Path(sys.executable).parent}
-    found = [project, project / "src", *(Path(name) for name in sys.path if name)]
-    kept = {
-        place.resolve(): place
-        for place in reversed(found)
-        if place.is_dir() and place.resolve() not in scripts
-    }
+    search = [Path(name) for name in sys.path if name and Path(name).resolve() not in scripts]
+    found = [project, project / "src", *search]
+    kept = {place.resolve(): place for place in reversed(found) if place.is_dir()}
     return [place for resolved, place in reversed(kept.items()) if resolved != out.resolve()]
 
 

@@ -6,6 +6,8 @@ channel or server. What they leave open on the way (as of 0.66b2) is closed here
 - the client's span of a call that fails in an inner interceptor, or is cancelled, is never ended;
 - the server's wrapper awaits nothing of handlers that answer a stream with `context.write()`, as the mesh's do.
 
+A stream of responses that a client never reads to its end still keeps its span open; the native engine ends those too.
+
 Nothing of the package is imported before it is asked for.
 """
 
@@ -22,12 +24,11 @@ from mesh.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     import grpc.aio
-    from opentelemetry.trace import TracerProvider
 
 PACKAGE = "opentelemetry.instrumentation.grpc"
 
 Selects = Callable[[str], bool]
-"""Whether the policy of `/package.Service/Method` leaves its spans to the package."""
+"""Whether the policy of `/package.Service/Method` leaves its spans to the package; asked at each call."""
 
 
 def installed() -> bool:
@@ -48,9 +49,7 @@ def require(path: str) -> None:
         raise ConfigError([Problem(path, message)])
 
 
-def otel_client_interceptors(
-    telemetry: Telemetry, selects: Selects, provider: TracerProvider | None = None
-) -> list[grpc.aio.ClientInterceptor]:
+def otel_client_interceptors(telemetry: Telemetry, selects: Selects) -> list[grpc.aio.ClientInterceptor]:
     """Return the package's interceptors for a grpc.aio channel, to be put before the mesh's.
 
     Raises ConfigError when the package is not installed.
@@ -58,13 +57,11 @@ def otel_client_interceptors(
     require("")
     from opentelemetry.instrumentation.grpc import aio_client_interceptors
 
-    interceptors: list[Any] = aio_client_interceptors(provider, _filter(telemetry, selects))
+    interceptors: list[Any] = aio_client_interceptors(telemetry.tracing.provider, _filter(telemetry, selects))
     return [_ending(interceptor) for interceptor in interceptors]
 
 
-def otel_server_interceptors(
-    telemetry: Telemetry, selects: Selects, provider: TracerProvider | None = None
-) -> list[grpc.aio.ServerInterceptor]:
+def otel_server_interceptors(telemetry: Telemetry, selects: Selects) -> list[grpc.aio.ServerInterceptor]:
     """Return the package's interceptor for a grpc.aio server, to be put before the mesh's.
 
     Raises ConfigError when the package is not installed.
@@ -72,21 +69,22 @@ def otel_server_interceptors(
     require("")
     from opentelemetry.instrumentation.grpc import aio_server_interceptor
 
-    return [_writing(aio_server_interceptor(provider, _filter(telemetry, selects)))]
+    return [_writing(aio_server_interceptor(telemetry.tracing.provider, _filter(telemetry, selects)))]
 
 
 def _filter(telemetry: Telemetry, selects: Selects) -> Callable[[Any], bool]:
-    """Build the package's filter: our policy, and what the native engine honours too."""
-    known: dict[str, bool] = {}
+    """Build the package's filter: our policy as it is at each call, and what the native engine honours too."""
+    selected: dict[str, bool] = {}
 
     def traced(details: Any) -> bool:
         method = details.method
         if isinstance(method, bytes):  # https://github.com/grpc/grpc/issues/31092
             method = method.decode()
-        wanted = known.get(method)
-        if wanted is None:
-            wanted = known[method] = selects(method) and telemetry.selection.selects(method)
-        return wanted
+        if not selects(method):
+            return False
+        if method not in selected:
+            selected[method] = telemetry.selection.selects(method)
+        return selected[method]
 
     return traced
 

@@ -47,8 +47,9 @@ def setup(
 ) -> Telemetry:
     """Make the telemetry of a process called `name`, start its exporters, and have `telemetry.close()` end them.
 
-    Without `otlp_endpoint` and `console` spans go to the provider the application has set, if any, by its sampler.
-    With either, the process gets a provider of ours, unless it has one: then its own stays and gets no exporter.
+    With `otlp_endpoint` or `console` the process gets an OpenTelemetry provider of ours, which samples by
+    `trace_ratio`. A provider that the application has set before stays, with its own sampler and exporters; so does
+    one that it sets later, where there is none of ours.
 
     `filter_` says which methods get spans, as `opentelemetry.instrumentation.grpc.filters` make them. With a
     `meter_provider` metrics go through the OpenTelemetry API as well, which costs some microseconds for each call.
@@ -58,10 +59,11 @@ def setup(
     selection = Selection(filter_, excluded_services(environ))
     listen = environ.get(METRICS_LISTEN) or settings.prometheus_listen
     _check_installed(settings, listen)
-    exports_spans = bool(settings.otlp_endpoint) or settings.console
-    tracing = Tracing(ratio=settings.trace_ratio) if exports_spans else Tracing()
+    free = isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    ours = free and (bool(settings.otlp_endpoint) or settings.console)
+    tracing = Tracing(ratio=settings.trace_ratio) if ours else Tracing()
     telemetry = Telemetry(tracing=tracing, selection=selection, meter_provider=meter_provider)
-    if exports_spans and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+    if ours:
         provider = _provider(settings, name)
         trace.set_tracer_provider(provider)
         telemetry.at_close(provider.shutdown)

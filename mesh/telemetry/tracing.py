@@ -97,7 +97,7 @@ class Tracing:
     here before the SDK is touched; None leaves it to the SDK's sampler, which costs a span's start for each root.
     """
 
-    __slots__ = ("_bits", "_provider", "_random", "_tracer", "ratio")
+    __slots__ = ("_bits", "_random", "_tracer", "provider", "ratio")
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Tracing:
         random: Callable[[], float] = random.random,
         bits: Callable[[int], int] = random.getrandbits,
     ) -> None:
-        self._provider = provider
+        self.provider = provider
         self._tracer: trace.Tracer | None = None
         self._random = random
         self._bits = bits
@@ -117,7 +117,7 @@ class Tracing:
         """Return whether there is anyone to make spans."""
         if self._tracer is not None:
             return True
-        provider = trace.get_tracer_provider() if self._provider is None else self._provider
+        provider = trace.get_tracer_provider() if self.provider is None else self.provider
         if isinstance(provider, ProxyTracerProvider | NoOpTracerProvider):
             return False
         self._tracer = provider.get_tracer(SCOPE, schema_url=SCHEMA)
@@ -160,7 +160,7 @@ class Tracing:
         )
 
     def __repr__(self) -> str:
-        return f"<Tracing provider={self._provider} ratio={self.ratio}>"
+        return f"<Tracing provider={self.provider} ratio={self.ratio}>"
 
 
 def context_of(span: Span) -> TraceContext | None:

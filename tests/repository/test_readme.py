@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PORTS = ("50051", "8080")
+PORTS = ("50051", "8080", "8090")
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 pytestmark = [
@@ -57,7 +57,12 @@ class Reader:
         self.output = ""
         # The word of the caller's make would reach the make of the README.
         inherited = {key: value for key, value in os.environ.items() if key not in {"MAKEFLAGS", "MAKELEVEL"}}
-        self.environment = {**inherited, "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"}
+        self.environment = {
+            **inherited,
+            "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}",
+            # Where a service listens that does not say; `mesh up` gives its services places of their own.
+            "MESH_LISTEN": f"127.0.0.1:{self.ports['50051']}",
+        }
 
     def follow(self, block: Block) -> None:
         if block.language == "sh":

@@ -22,7 +22,9 @@ HEADER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 class Log:
     """An access log and what is in it."""
 
-    def __init__(self, policy: AccessLogPolicy | None = None, side: Side = Side.CLIENT, method: str = "/a.B/C") -> None:
+    def __init__(
+        self, policy: AccessLogPolicy | None = None, side: Side = Side.CLIENT, method: str = "/a.B/C"
+    ) -> None:
         self.stream = io.StringIO()
         self.telemetry = Telemetry(log=LineSink(self.stream, interval=60.0), wall=lambda: 1_700_000_000.25)
         stage = access_log.build(
@@ -85,7 +87,9 @@ def test_a_refusal_names_the_stage():
     assert log.lines()[0]["details"] == "too many"
 
 
-@pytest.mark.parametrize("text", ['quote " and \\ backslash', "line\nbreak", "tab\t and \x00", "ünïcode ✓ \ud800"])
+@pytest.mark.parametrize(
+    "text", ['quote " and \\ backslash', "line\nbreak", "tab\t and \x00", "ünïcode ✓ \ud800"]
+)
 def test_no_text_breaks_the_line(text):
     log = Log(method=f"/a.B/{text}")
 

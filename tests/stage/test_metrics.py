@@ -70,7 +70,9 @@ def test_calls_in_flight_are_seen_while_they_are():
     telemetry, per_call, _ = make(Side.SERVER)
     seen = []
 
-    end("ok", [per_call], on_attempt=lambda: seen.extend(read(telemetry, "mesh.server.active_calls").values()))
+    end(
+        "ok", [per_call], on_attempt=lambda: seen.extend(read(telemetry, "mesh.server.active_calls").values())
+    )
 
     assert seen == [1]
 

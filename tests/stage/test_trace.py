@@ -285,9 +285,7 @@ def test_without_an_sdk_the_context_passes_through_and_none_is_invented():
     server = sent(SAMPLED)
     inside, alone = call(parent=server), call()
 
-    drive(
-        [stages[Side.SERVER]], one=server, on_attempt=lambda: drive([stages[Side.CLIENT]], one=inside)
-    )
+    drive([stages[Side.SERVER]], one=server, on_attempt=lambda: drive([stages[Side.CLIENT]], one=inside))
     drive([stages[Side.CLIENT]], one=alone)
 
     assert inside.outgoing == [("traceparent", SAMPLED)]

@@ -139,9 +139,7 @@ def test_what_goes_out_is_what_came_in():
     assert (TRACE, SPAN, 1, True) == (context.trace_id, context.span_id, context.flags, context.sampled)
 
 
-@given(
-    st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 255)
-)
+@given(st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 255))
 def test_what_is_rendered_is_read_back(trace_id, span_id, flags):
     context = read([("traceparent", render(trace_id, span_id, flags))])
 

@@ -148,6 +148,7 @@ async def test_reading_message_by_message(client_stream):
 
 @pytest.mark.parametrize("arity", [Arity.STREAM_STREAM], ids=lambda arity: arity.value)
 async def test_a_conversation_by_write_and_read(client):
+    client.backend.reads_all = False
     call = client.channel.stream_stream("/contract.Service/Method")()
 
     await call.write(b"a")

@@ -138,6 +138,4 @@ def fill_extension(draw, message, field, depth):
 
 def messages(name, depth=2):
     """Random messages of a type."""
-    return st.builds(lambda: GetMessageClass(descriptor(name))()).flatmap(
-        lambda message: fill(message, depth)
-    )
+    return st.builds(GetMessageClass(descriptor(name))).flatmap(lambda message: fill(message, depth))

@@ -1,0 +1,31 @@
+"""The process of one contender: started, warmed up and run by order, it accounts for its own CPU."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from bench import child, pace, stubs
+
+
+async def main(name: str, backends: Mapping[str, str]) -> None:
+    started: str | pace.Call = await importlib.import_module(f"bench.contenders.{name}").start(backends)
+    orders: dict[str, Any] = {"settle": child.settle, "mark": child.mark}
+    if isinstance(started, str):
+        await child.obey(started, orders)
+        return
+    call = started
+
+    async def run(concurrency: int, rate: float, seconds: float) -> list[int]:
+        return await pace.run(call, concurrency=concurrency, rate=rate, seconds=seconds)
+
+    await child.obey("", orders | {"run": run})
+
+
+if __name__ == "__main__":
+    stubs.make_importable()
+    child.run(main(sys.argv[1], orjson.loads(sys.argv[2])))

@@ -1,0 +1,1 @@
+"""One contender a file, each with `start(backends)`: a client returns the call it makes, a server its address."""

@@ -1,0 +1,16 @@
+"""A grpc.aio server behind opentelemetry-instrumentation-grpc: traces alone, sampled as the mesh's are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import grpc.aio
+from opentelemetry.instrumentation.grpc import aio_server_interceptor
+
+from bench.contenders import tracing
+from bench.contenders.server_bare import serve
+
+
+async def start(backends: Mapping[str, str]) -> str:
+    tracing.install()
+    return await serve(grpc.aio.server(interceptors=[aio_server_interceptor()]))

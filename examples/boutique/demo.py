@@ -1,0 +1,165 @@
+"""`make demo`: generates the stubs, starts the shop, visits it, and leaves it running until Ctrl-C.
+
+ONCE=1        stop after the visit; the exit code says whether every answer was right
+LISTEN=...    where the API listens, HOST:PORT, instead of what mesh.yaml says
+VISITORS=N    how many visitors browse while it runs, so that the table shows something; 3 by default
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+from client import Client
+from show import Printer
+from tour import Tour, browse
+
+from mesh.cli.screen import Screen
+from mesh.config import Address, Environment, load
+from mesh.generate import GenerateError, Request, generate
+from mesh.up import StartError, Supervisor
+
+HERE = Path(__file__).resolve().parent
+QUIET = '"status":2'
+"""In a line of the gateway's access log: nothing to look at."""
+
+
+class Log:
+    """Where the lines of all processes go: a file, the last of them, and the screen once there is one."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.file = file
+        self.screen: Screen | None = None
+        self.last: deque[str] = deque(maxlen=20)
+        self._out = file.open("w", encoding="utf-8", buffering=1)
+
+    def __call__(self, label: str, line: str) -> None:
+        self._out.write(f"{label} | {line}\n")
+        self.last.append(f"{label} | {line}")
+        if self.screen is not None and not (label == "gateway" and QUIET in line):
+            self.screen.log(label, line)
+
+
+async def main() -> int:
+    """Run the demo; return its exit code."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - this runs in one
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    once = os.environ.get("ONCE", "") not in {"", "0"}
+    printer = Printer()
+    try:
+        environment = prepare(printer, os.environ.get("LISTEN") or ("127.0.0.1:0" if once else ""))
+    except ValueError as error:
+        printer.fail(str(error))
+        return 2
+    log = Log(HERE / ".mesh" / "demo.log")
+    supervisor = Supervisor(environment, log=log)
+    try:
+        await start(supervisor, printer)
+    except StartError as error:
+        printer.fail(f"{error}\n\nthe last lines of the services ({log.file} has all):", *log.last)
+        return 1
+    try:
+        client = Client(f"http://{supervisor.gateway}")
+        right = await Tour(client, printer).run()
+        printer.verdict("every answer was right" if right else "not every answer was right", good=right)
+        if not once:
+            await stay(supervisor, client, printer, log)
+    except asyncio.CancelledError:
+        if log.screen is None:
+            raise
+        task.uncancel()  # a Ctrl-C while the shop is open is how the demo ends well
+    finally:
+        printer.note("stopping; Ctrl-C again kills at once")
+        await supervisor.stop()
+        printer.note("stopped")
+    return 0 if right else 1
+
+
+def prepare(printer: Printer, listen: str) -> Environment:
+    """Generate the stubs and read the environment; raise ValueError with every problem."""
+    printer.heading("From protos to stubs, routes and compositions")
+    printer.command("mesh generate protos --descriptors boutique.binpb")
+    descriptors = HERE / "boutique.binpb"
+    try:
+        report = generate(Request(folders=(HERE / "protos",), out=HERE, descriptors=descriptors))
+    except GenerateError as error:
+        raise ValueError("\n".join(error.problems)) from error
+    state = f"wrote {len(report.written)} files" if report.changed else "up to date"
+    printer.note(f"{state}: {report.files} files from {report.protos} protos")
+    environment, diagnostics = load(HERE / "mesh.yaml")
+    if environment is None or environment.gateway is None:
+        raise ValueError("\n".join(map(str, diagnostics)) or "mesh.yaml has no gateway")
+    if not listen:
+        return environment
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f'LISTEN: "{listen}" is not HOST:PORT')
+    gateway = dataclasses.replace(environment.gateway, listen=Address(host, int(port)))
+    return dataclasses.replace(environment, gateway=gateway)
+
+
+async def start(supervisor: Supervisor, printer: Printer) -> None:
+    """Start everything, and say who is healthy as they come."""
+    printer.heading("Starting the shop, in the order of `after`")
+    printer.command("mesh up mesh.yaml")
+    started = time.monotonic()
+    starting = asyncio.create_task(supervisor.__aenter__())
+    healthy: dict[str, None] = {}
+    try:
+        while not starting.done():
+            await asyncio.wait({starting}, timeout=0.05)
+            for process in supervisor.processes:
+                if process.state.value == "healthy" and process.launch.label not in healthy:
+                    healthy[process.launch.label] = None
+                    printer.progress(process.launch.label, len(healthy), len(supervisor.processes))
+    except asyncio.CancelledError:
+        starting.cancel()  # which stops what was started
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        raise
+    await starting
+    printer.note(f"everything is healthy after {time.monotonic() - started:.1f} s")
+
+
+async def stay(supervisor: Supervisor, client: Client, printer: Printer, log: Log) -> None:
+    """Keep the shop open, with a table of how its services do, until cancelled."""
+    printer.heading("The shop stays open")
+    printer.links(
+        {
+            "API": f"{client.base}/v1/pages/home",
+            "API docs": f"{client.base}/docs",
+            "OpenAPI": f"{client.base}/openapi.json",
+            "logs": str(log.file),
+        }
+    )
+    visitors = int(os.environ.get("VISITORS", "3"))
+    printer.note(f"{visitors} visitors look around (VISITORS=0 for none); stop with Ctrl-C\n")
+    terminal = sys.stdout.isatty()
+    current = asyncio.current_task()
+    screen = Screen(
+        supervisor.environment,
+        terminal=terminal,
+        in_place=terminal,
+        closed=lambda: current and current.cancel(),
+    )
+    log.screen = screen
+    async with asyncio.TaskGroup() as group:
+        for number in range(visitors):
+            group.create_task(browse(client, number))
+        group.create_task(screen.show(supervisor))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(asyncio.run(main()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)

@@ -1,0 +1,109 @@
+"""`mesh explain`: the chain that runs is the chain that is printed, and wrong names get a suggestion."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from mesh.cli import main
+
+PROTO = """
+syntax = "proto3";
+package shop.v1;
+message Empty {}
+service Shop {
+  rpc Get(Empty) returns (Empty) { option idempotency_level = NO_SIDE_EFFECTS; }
+  rpc Buy(Empty) returns (Empty);
+  rpc Watch(Empty) returns (stream Empty);
+}
+"""
+
+CONFIG = """
+descriptors: [shop.binpb]
+services:
+- {name: shop, serves: [shop.v1.Shop], endpoints: [127.0.0.1:50051]}
+policies:
+  services:
+  - service: shop.v1.Shop
+    policy: {connection: {load_balancing: LOAD_BALANCING_WEIGHTED_ROUND_ROBIN}}
+    methods:
+    - {method: Get, policy: {deadline: {default_timeout: 0.5s}, retry: {max_attempts: 4}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "shop.proto").write_text(PROTO)
+    (folder / "mesh.yaml").write_text(CONFIG)
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", "--include_imports"]
+    subprocess.run([*protoc, f"--descriptor_set_out={folder / 'shop.binpb'}", "shop.proto"], check=True)
+    return folder / "mesh.yaml"
+
+
+def explain(environment, *arguments):
+    return CliRunner().invoke(main, ["explain", str(environment), *arguments])
+
+
+def test_a_chain_with_its_values_and_reasons(environment):
+    result = explain(environment, "shop.v1.Shop/Get", "--side", "client")
+
+    assert 0 == result.exit_code
+    lines = result.output.splitlines()
+    assert "shop.v1.Shop/Get (client, unary_unary) to shop" == lines[0]
+    order = [line.split()[1] for line in lines if line.startswith(("  call ", "  between ", "  attempt "))]
+    assert [
+        "trace", "metrics", "deadline", "retry", "circuit_breaker", "client_concurrency", "attempt_metrics",
+    ] == order  # fmt: skip
+    assert "default 0.5s" in result.output
+    assert "4 attempts on UNAVAILABLE (the proto says it is idempotent)" in result.output
+    assert "because each attempt must ask the breaker again" in result.output
+    assert "weighted_round_robin" in result.output
+
+
+def test_what_is_absent_says_why(environment):
+    result = explain(environment, "shop.v1.Shop/Buy", "--side", "client")
+
+    assert "retry (the proto does not say the method is idempotent (idempotency_level)" in result.output
+
+
+def test_a_stream_has_no_default_deadline(environment):
+    assert "no default" in explain(environment, "shop.v1.Shop/Watch", "--side", "server").output
+
+
+def test_without_a_method_they_are_listed(environment):
+    assert ["shop.v1.Shop/Get", "shop.v1.Shop/Buy", "shop.v1.Shop/Watch"] == explain(
+        environment
+    ).output.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("shop.v1.Shop/Gett", '"Gett" is not a method of shop.v1.Shop; did you mean "Get"?'),
+        (
+            "shop.v1.Shopp/Get",
+            '"shop.v1.Shopp" is not a service of the descriptors; did you mean "shop.v1.Shop"?',
+        ),
+        ("Get", '"Get" is not SERVICE/METHOD, such as shop.v1.CatalogService/GetProduct'),
+    ],
+)
+def test_wrong_names(environment, method, expected):
+    result = explain(environment, method)
+
+    assert 2 == result.exit_code
+    assert expected in result.stderr
+
+
+def test_a_wrong_environment_prints_every_problem(environment):
+    wrong = environment.with_name("wrong.yaml")
+    wrong.write_text("services: [{name: a}]\npolicies: {defaults: {retry: {max_attempts: 99}}}\nextra: 1\n")
+
+    result = explain(wrong, "shop.v1.Shop/Get")
+
+    assert 2 == result.exit_code
+    assert "extra" in result.stderr
+    assert "services[0]" in result.stderr

@@ -1,0 +1,80 @@
+"""Details of an error are rendered as far as their types are known."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from gateway.render.detail import NOTHING, read_details
+from gateway.render.status import encode_status, http_status, public_message
+
+
+def nowhere(name: str) -> None:
+    raise KeyError(name)
+
+
+def trailing(*details):
+    packed = []
+    for detail in details:
+        if not isinstance(detail, any_pb2.Any):
+            inner = detail
+            detail = any_pb2.Any()
+            detail.Pack(inner)
+        packed.append(detail)
+    return (("grpc-status-details-bin", status_pb2.Status(code=3, details=packed).SerializeToString()),)
+
+
+def test_unknown_types_keep_their_bytes():
+    unknown = any_pb2.Any(type_url="type.googleapis.com/nowhere.v1.Unknown", value=b"\x01\x02")
+    assert read_details(trailing(unknown), nowhere).details == [
+        {"@type": "type.googleapis.com/nowhere.v1.Unknown", "value": "AQI="}
+    ]
+
+
+def test_a_type_whose_json_is_no_object_is_put_under_value():
+    duration = duration_pb2.Duration(seconds=3)
+    assert read_details(trailing(duration), nowhere).details == [
+        {"@type": "type.googleapis.com/google.protobuf.Duration", "value": "3s"}
+    ]
+
+
+def test_known_type_with_broken_bytes_is_kept_as_bytes():
+    broken = any_pb2.Any(type_url="type.googleapis.com/google.rpc.BadRequest", value=b"\xff\xff")
+    assert read_details(trailing(broken), nowhere).details[0]["value"] == "//8="
+
+
+@pytest.mark.parametrize("value", [b"\xff\xff\xff", "text"])
+def test_a_trailer_that_is_no_status_says_nothing(value):
+    assert read_details((("grpc-status-details-bin", value),), nowhere) is NOTHING
+    assert read_details((), nowhere) is NOTHING
+
+
+def test_retry_after_is_rounded_up_and_never_negative():
+    def after(seconds):
+        delay = duration_pb2.Duration(seconds=seconds)
+        return read_details(trailing(error_details_pb2.RetryInfo(retry_delay=delay)), nowhere).retry_after
+
+    assert (after(2), after(0), after(-5)) == (2, 0, 0)
+
+
+def test_a_status_nobody_defined_is_the_servers_fault():
+    assert (http_status(0), http_status(17), http_status(-1)) == (200, 500, 500)
+
+
+def test_messages_that_are_no_unicode_are_sent_with_replacements():
+    assert b'"message":"bad ?"' in encode_status(3, "bad \ud800", [{"@type": "x", "y": "\ud800"}])
+
+
+@pytest.mark.parametrize(
+    ("message", "unavailable", "shown"),
+    [
+        ("out of stock", False, "out of stock"),
+        ("out of stock", True, "out of stock"),
+        ("failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:1", True,
+         "the service behind this method cannot be reached"),
+        ("Unexpected <class 'KeyError'>: 'password'", False, "the service behind this method failed"),
+    ],
+)  # fmt: skip
+def test_addresses_and_exceptions_stay_inside(message, unavailable, shown):
+    assert public_message(message, unavailable=unavailable) == shown
