@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from bench import child, pace, stubs
+from bench import child, pace
 
 
 async def main(name: str, backends: Mapping[str, str]) -> None:
@@ -27,5 +27,4 @@ async def main(name: str, backends: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    stubs.make_importable()
     child.run(main(sys.argv[1], orjson.loads(sys.argv[2])))

@@ -73,6 +73,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    from bench import stubs
-
     child.run(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from mesh.generate import Request, generate
@@ -20,14 +19,8 @@ def make() -> None:
     generate(Request(folders=(_HERE / "protos",), out=OUT, descriptors=DESCRIPTORS))
 
 
-def make_importable() -> None:
-    """Let this process import `store.v1`."""
-    sys.path.insert(0, str(OUT))
-
-
 def environment() -> dict[str, str]:
-    """Return the environment for child processes: they import `bench`, and compiled modules are kept."""
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    """Return the environment for child processes: they import `bench` and the stubs, and are told nothing else."""
     # Whatever tells a process of the mesh what to be must not reach a contender.
-    environ = {name: value for name, value in environ.items() if not name.startswith(("MESH_", "OTEL_"))}
-    return environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), environ.get("PYTHONPATH", "")))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MESH_", "OTEL_"))}
+    return kept | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(OUT)))}

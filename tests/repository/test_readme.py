@@ -22,7 +22,9 @@ BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("curl") is None, reason="the README's commands use curl, which is not here"),
+    pytest.mark.skipif(
+        shutil.which("curl") is None, reason="the README's commands use curl, which is not here"
+    ),
 ]
 
 
@@ -136,4 +138,6 @@ def test_every_block_is_followed() -> None:
 
     assert 2 * (len(blocks()) + drawings) == len(opened)
     assert {"sh", "text", "json", "proto", "python", "yaml"} >= {block.language for block in blocks()}
-    assert [] == [block for block in blocks() if block.language in {"proto", "python", "yaml"} and not block.word]
+    assert [] == [
+        block for block in blocks() if block.language in {"proto", "python", "yaml"} and not block.word
+    ]
