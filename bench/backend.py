@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from typing import Final
+from typing import Any, Final
 
 from bench import child, sample
 
@@ -20,7 +20,7 @@ _END_STREAM, _END_HEADERS, _ACK = 0x1, 0x4, 0x1
 # RFC 9113, 6.9.1: "A sender MUST NOT allow a flow-control window to exceed 2^31-1 octets"; it starts at 65,535.
 _WIDEST: Final = 2**31 - 1 - 65_535
 _MOST_STREAMS: Final = 3
-# The only method told apart: clients of the mesh watch health, and go on without it when it is not there.
+# The only method told apart: clients of the mesh watch health (a stream that stays open).
 _HEALTH: Final = b"/grpc.health.v1.Health/"
 
 
@@ -53,16 +53,19 @@ class _Answer:
 
 
 def _ok(message: bytes) -> _Answer:
-    return _Answer(
+    trailers = _frame(_HEADERS, _END_HEADERS | _END_STREAM, 0, _literal(b"grpc-status", b"0"))
+    return _Answer(*_opening_and(message), trailers)
+
+
+def _opening_and(message: bytes) -> tuple[bytes, bytes]:
+    return (
         _frame(_HEADERS, _END_HEADERS, 0, _OPENING),
         _frame(_DATA, 0, 0, b"\x00" + struct.pack("!I", len(message)) + message),
-        _frame(_HEADERS, _END_HEADERS | _END_STREAM, 0, _literal(b"grpc-status", b"0")),
     )
 
 
-_UNIMPLEMENTED: Final = _Answer(
-    _frame(_HEADERS, _END_HEADERS | _END_STREAM, 0, _OPENING + _literal(b"grpc-status", b"12"))
-)
+# grpc.health.v1.HealthCheckResponse with `status` (1) SERVING (1).
+_SERVING: Final = _Answer(*_opening_and(b"\x08\x01"))
 
 
 class _Connection(asyncio.Protocol):
@@ -70,12 +73,12 @@ class _Connection(asyncio.Protocol):
         self._answer = answer
         self._unread = b""
         self._greeted = False
-        self._refused: set[bytes] = set()
+        self._watching: set[bytes] = set()
         self._received = 0
-        self._transport: asyncio.Transport
+        # uvloop's transports are no asyncio.Transport, but behave as one.
+        self._transport: Any = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - the loop's promise for stream servers
+    def connection_made(self, transport: Any) -> None:
         self._transport = transport
         settings = struct.pack("!HI", _MOST_STREAMS, 1_000)
         transport.write(_frame(_SETTINGS, 0, 0, settings) + self._widen(_WIDEST))
@@ -115,7 +118,7 @@ class _Connection(asyncio.Protocol):
                 out.append(self._end(stream))
         elif kind == _HEADERS:
             if _HEALTH in payload:
-                self._refused.add(stream)
+                self._watching.add(stream)
             if flags & _END_STREAM:
                 out.append(self._end(stream))
         elif kind == _SETTINGS and not flags & _ACK:
@@ -124,9 +127,9 @@ class _Connection(asyncio.Protocol):
             out.append(_frame(_PING, _ACK, 0, payload))
 
     def _end(self, stream: bytes) -> bytes:
-        if stream in self._refused:
-            self._refused.discard(stream)
-            return _UNIMPLEMENTED.on(stream)
+        if stream in self._watching:
+            self._watching.discard(stream)
+            return _SERVING.on(stream)
         return self._answer.on(stream)
 
 
@@ -136,7 +139,7 @@ async def main() -> None:
     for service, response in sample.RESPONSES.items():
         answer = _ok(response.SerializeToString())
         server = await loop.create_server(lambda answer=answer: _Connection(answer), "127.0.0.1", 0)
-        addresses[service] = "127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        addresses[service] = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     await child.obey(addresses, {"settle": child.settle, "mark": child.mark})
 
 

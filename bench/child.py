@@ -22,9 +22,23 @@ Orders = Mapping[str, Callable[..., Awaitable[Any]]]
 _LONGEST_ORDER: Final = 1 << 20
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
+def run(main: Coroutine[Any, Any, None], *, measured: bool = False) -> None:
     """Run a child's main to the end of its orders."""
+    _pin(measured=measured)
     uvloop.run(main)
+
+
+def _pin(*, measured: bool) -> None:
+    """Give the contender one core, and the load and the backends the others, where there are two or more.
+
+    A contender's threads (grpc's poller, the HTTP server's) would otherwise hand the GIL from core to core as often as the
+    machine's other work lets them, and CPU a call would tell how busy the machine is.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    *others, last = sorted(os.sched_getaffinity(0))
+    if others:
+        os.sched_setaffinity(0, {last} if measured else set(others))
 
 
 async def obey(ready: Any, orders: Orders) -> None:
@@ -36,11 +50,17 @@ async def obey(ready: Any, orders: Orders) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     reader = asyncio.StreamReader(limit=_LONGEST_ORDER)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    _say(answers, ready)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    _say(answers, {"answer": ready})
     while line := await reader.readline():
         order = orjson.loads(line)
-        _say(answers, await orders[order.pop("do")](**order))
+        try:
+            answer = {"answer": await orders[order.pop("do")](**order)}
+        except Exception as error:  # noqa: BLE001 - whatever went wrong is told to whoever ordered it
+            answer = {"error": _describe(error)}
+        _say(answers, answer)
     # Nothing is left to lose, and clients and servers torn down in any order would only complain.
     os._exit(0)
 
@@ -49,6 +69,14 @@ def _say(answers: BinaryIO, value: Any) -> None:
     line = orjson.dumps(value) + b"\n"
     while line:  # a pipe may take less than the whole
         line = line[answers.write(line) :]
+
+
+def _describe(error: Exception) -> str:
+    """Return the first cause: of 32 calls in flight that fail together, one is enough."""
+    cause: BaseException = error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return f"{type(cause).__name__}: {cause}"
 
 
 async def settle() -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import orjson
 
 from bench import child, pace
+from bench.serving import Serving
 
 
 async def main(name: str, backends: Mapping[str, str]) -> None:
-    started: str | pace.Call = await importlib.import_module(f"bench.contenders.{name}").start(backends)
+    started: Serving | pace.Call = await importlib.import_module(f"bench.contenders.{name}").start(backends)
     orders: dict[str, Any] = {"settle": child.settle, "mark": child.mark}
-    if isinstance(started, str):
-        await child.obey(started, orders)
+    if isinstance(started, Serving):
+        await child.obey(started.address, orders)
         return
     call = started
 
@@ -27,4 +28,4 @@ async def main(name: str, backends: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    child.run(main(sys.argv[1], orjson.loads(sys.argv[2])))
+    child.run(main(sys.argv[1], orjson.loads(sys.argv[2])), measured=True)

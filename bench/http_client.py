@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httptools
 
@@ -19,7 +20,8 @@ class Connection(asyncio.Protocol):
         """The last response's."""
         self._parser = httptools.HttpResponseParser(self)
         self._answered: asyncio.Future[None] | None = None
-        self._transport: asyncio.Transport
+        # uvloop's transports are no asyncio.Transport, but behave as one.
+        self._transport: Any = None
         self._loop = asyncio.get_running_loop()
 
     async def send(self, request: bytes) -> None:
@@ -33,8 +35,7 @@ class Connection(asyncio.Protocol):
 
     # asyncio's callbacks
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - the loop's promise for stream connections
+    def connection_made(self, transport: Any) -> None:
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:

@@ -17,7 +17,10 @@ _METADATA = (("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902
 _TIMEOUT = 15.0
 
 _ORDER = orjson.dumps(json_format.MessageToDict(sample.ORDER_REQUEST))
-_HEADERS = b"host: bench\r\nuser-agent: bench\r\naccept: application/json\r\ntraceparent: %b\r\n" % _METADATA[0][1].encode()
+_HEADERS = (
+    b"host: bench\r\nuser-agent: bench\r\naccept: application/json\r\ntraceparent: %b\r\n"
+    % _METADATA[0][1].encode()
+)
 REQUESTS = {
     "order": b"POST /v1/orders HTTP/1.1\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
     % (_HEADERS, len(_ORDER), _ORDER),
@@ -34,9 +37,7 @@ class Load:
 
     async def run(self, address: str, asks: str, concurrency: int, rate: float, seconds: float) -> list[int]:
         """Return the latencies in microseconds."""
-        return await pace.run(
-            self._call(address, asks), concurrency=concurrency, rate=rate, seconds=seconds
-        )
+        return await pace.run(self._call(address, asks), concurrency=concurrency, rate=rate, seconds=seconds)
 
     async def ask(self, address: str, asks: str) -> Any:
         """Return what an HTTP server answers, as JSON."""

@@ -14,10 +14,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from gateway.asgi import Receive, Scope, Send
-from gateway.edge import trace
 from gateway.edge.access_log import AccessLog
 from gateway.edge.body import ClientGone, too_slow
 from gateway.edge.header import RequestHeaders
+from gateway.edge.trace import EdgeTracing
 from gateway.edge.watch import Watch
 from gateway.exchange import Exchange, Interruption
 from gateway.live import READY, compile_live
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # nginx's number for a client that closed the connection before its answer: it is only ever logged.
 CLIENT_CLOSED: Final = 499
+_UNARY: Final = Arity.UNARY_UNARY
 
 
 class Gateway:
@@ -44,6 +45,7 @@ class Gateway:
         self._rules = RequestHeaders(settings.forward_headers)
         self._watch = Watch(settings.body_timeout)
         self._log = AccessLog(LineSink(sys.stdout)) if settings.access_log else None
+        self._tracing = EdgeTracing(blueprint.runtime.telemetry.tracing)
         self._max_body = settings.max_body_bytes
         self._body_timeout = settings.body_timeout
         self._ids = itertools.count(1)
@@ -110,7 +112,7 @@ class Gateway:
         live = exchange.live = self._live
         exchange.closing = self.draining
         durations = live.unmatched
-        parent = Call("", Arity.UNARY_UNARY)
+        parent = Call("", _UNARY)
         span = None
         self._watch.begin(exchange)
         try:
@@ -128,7 +130,7 @@ class Gateway:
                 await self._answer_unmatched(live, exchange, match.allow)
                 return
             exchange.route, durations = endpoint.path, endpoint.durations
-            span = trace.begin(live.blueprint.runtime.telemetry.tracing, exchange, parent)
+            span = self._tracing.begin(exchange, parent)
             body = await exchange.read_body(self._max_body)
             await endpoint.answer(exchange, match.captures, body, parent)
         except RequestProblem as problem:

@@ -9,7 +9,7 @@ from gateway.backend import Backends
 from gateway.bind.request import Bind
 from gateway.compose import Plan
 from gateway.edge.header import ResponseHeaders
-from gateway.exchange import Exchange, Phase
+from gateway.exchange import ANSWER, Exchange
 from gateway.render.error import Errors, headers_of
 from gateway.render.reply import Renderers
 from gateway.render.stream import send_stream
@@ -53,7 +53,7 @@ class Endpoint:
     async def answer(self, exchange: Exchange, captures: Sequence[str], body: bytes, parent: Call) -> None:
         """Answer a request whose body has been read; raises RequestProblem for what does not fit."""
         message = self._bind(captures, exchange.scope["query_string"], body, exchange.content_type)
-        exchange.phase = Phase.ANSWER
+        exchange.phase = ANSWER
         await self._execute(exchange, message, parent)
 
     async def _execute(self, exchange: Exchange, message: Any, parent: Call) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from typing import Any
+from typing import Any, Final
 
 from gateway.asgi import Headers, Receive, Scope, Send
 from gateway.edge.body import read_body, read_length, too_large
@@ -15,7 +15,8 @@ from mesh.call import Metadata
 from mesh.telemetry import traceparent
 from mesh.telemetry.traceparent import TraceContext
 
-_MOST_REQUEST_ID = 128
+_MOST_REQUEST_ID: Final = 128
+_QUOTING: Final = frozenset('"\\')
 
 
 class Phase(enum.Enum):
@@ -31,6 +32,14 @@ class Interruption(enum.Enum):
     CLIENT_GONE = "client gone"
     BODY_LATE = "body late"
     STOPPING = "stopping"
+
+
+# Looking up a member of an enum takes 0.1-0.2 us, ten times a global's.
+BODY: Final = Phase.BODY
+ANSWER: Final = Phase.ANSWER
+_HOST: Final = Meaning.HOST
+_CONTENT_TYPE: Final = Meaning.CONTENT_TYPE
+_CONTENT_LENGTH: Final = Meaning.CONTENT_LENGTH
 
 
 class Exchange:
@@ -75,7 +84,7 @@ class Exchange:
         self.path: bytes = scope["path"].encode() if raw is None else raw
         self.started = now
         """Monotonic seconds."""
-        self.phase = Phase.BODY
+        self.phase = BODY
         self.task: asyncio.Task[Any] | None = asyncio.current_task()
         self.watcher: asyncio.Task[None] | None = None
         self.interruption: Interruption | None = None
@@ -117,11 +126,11 @@ class Exchange:
                 continue
             if type(meaning) is str:
                 self.metadata.append((meaning, metadata_value(meaning, value)))
-            elif meaning is Meaning.HOST:
+            elif meaning is _HOST:
                 self._hosts += 1 if value else 2
-            elif meaning is Meaning.CONTENT_TYPE:
+            elif meaning is _CONTENT_TYPE:
                 self.content_type = value.decode("latin-1")
-            elif meaning is Meaning.CONTENT_LENGTH:
+            elif meaning is _CONTENT_LENGTH:
                 if length is not None:
                     # RFC 9112, 6.3: differing lengths "MUST" be refused; equal ones are "most likely [...] smuggling".
                     raise RequestProblem("header content-length: is given twice")
@@ -159,7 +168,8 @@ class Exchange:
     def _read_request_id(self, value: bytes, *, forward: bool) -> None:
         text = value.decode("latin-1")
         # It goes into logs and back into a header: anything odd is as good as absent.
-        if text and len(text) <= _MOST_REQUEST_ID and text.isascii() and text.isprintable():
+        plain = text.isascii() and text.isprintable() and _QUOTING.isdisjoint(text)
+        if text and plain and len(text) <= _MOST_REQUEST_ID:
             self.request_id = text
             if forward:
                 self.metadata.append((Meaning.REQUEST_ID.value, text))

@@ -114,14 +114,17 @@ async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Bl
     problems: list[Problem] = []
     await _connect(source)
     if source.descriptors:
-        schema, found = read_files(_read_sets(map(Path, source.descriptors), problems), source.services)
+        schema, found = read_files(_read_sets(map(Path, source.descriptors), problems))
     else:
         schema, found = await _reflect(source)
     problems.extend(found)
-    plans = _compile_plans(schema, problems)
+    # What a server lists by reflection it serves itself, composed or not; descriptors do not say who does.
+    plans = _compile_plans(schema, problems) if source.descriptors else {}
+    known = {service.full_name: service for service in schema.services}
+    exposed = _named(known, source.services, problems) if source.services else schema.services
     blueprint = _assemble(
         schema,
-        schema.services,
+        exposed,
         plans,
         targets={service.full_name: source.backend for service in schema.services},
         policies=None,
@@ -139,7 +142,7 @@ async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Bl
 async def _reflect(source: Source) -> tuple[Schema, tuple[Problem, ...]]:
     channel = grpc.aio.insecure_channel(resolve(source.backend, None).uri)
     try:
-        schema, problems = await read_server(channel, source.services, timeout=source.timeout)
+        schema, problems = await read_server(channel, timeout=source.timeout)
     finally:
         await channel.close()
     if any("does not offer reflection" in problem.message for problem in problems):
@@ -221,14 +224,20 @@ def _exposed(
 ) -> list[ServiceDescriptor]:
     known = {service.full_name: service for service in schema.services}
     if wanted:
-        problems.extend(
-            Problem("gateway.services", f'"{name}" is not a service of the descriptors{suggest(name, known)}')
-            for name in wanted
-            if name not in known
-        )
-        return [known[name] for name in wanted if name in known]
+        return _named(known, wanted, problems)
     composed = {method[1:].partition("/")[0] for method in plans}
     return [service for name, service in known.items() if name in served or name in composed]
+
+
+def _named(
+    known: Mapping[str, ServiceDescriptor], wanted: Sequence[str], problems: list[Problem]
+) -> list[ServiceDescriptor]:
+    problems.extend(
+        Problem("services", f'"{name}" is not a service of the schema{suggest(name, known)}')
+        for name in wanted
+        if name not in known
+    )
+    return [known[name] for name in wanted if name in known]
 
 
 def _check_reachable(

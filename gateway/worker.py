@@ -15,6 +15,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from grpc_reflection.v1alpha import reflection_pb2_grpc
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME, aio
+
 from gateway.app import Gateway
 from gateway.blueprint import Blueprint
 from gateway.composed import add_composed
@@ -92,7 +95,9 @@ class Worker:
             told.cancel()
             await self._drain(gateway, http, rpc, serving, blueprint.settings.stop_timeout)
         finally:
-            serving.cancel()
+            if not serving.done():
+                http.stop()
+                await _first(serving, seconds=_LAST_WORDS)
             await gateway.close()
 
     async def _drain(
@@ -117,8 +122,14 @@ class Worker:
             return None
         # Every worker accepts: the kernel spreads connections over them.
         shared = (("grpc.so_reuseport", 1),) if self._job.workers > 1 else ()
-        server = grpc_server("gateway", listen=str(listen), options=shared, using=blueprint.runtime)
+        server = grpc_server(
+            "gateway", listen=str(listen), options=shared, reflection=False, using=blueprint.runtime
+        )
         add_composed(server, blueprint.plans, gateway.live.backends, blueprint.settings.forward_headers)
+        # Reflection of ours, for the schema is in a pool of its own.
+        names = sorted({method[1:].partition("/")[0] for method in blueprint.plans})
+        servicer = aio.ReflectionServicer((*names, SERVICE_NAME), pool=blueprint.schema.pool)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
         return server
 
     def _telemetry(self) -> Telemetry:

@@ -180,7 +180,18 @@ class Chains:
     Belongs to one event loop.
     """
 
-    __slots__ = ("_chains", "_foreign", "_policies", "clock", "random", "side", "state", "target", "telemetry")
+    __slots__ = (
+        "_chains",
+        "_cpu",
+        "_foreign",
+        "_policies",
+        "clock",
+        "random",
+        "side",
+        "state",
+        "target",
+        "telemetry",
+    )
 
     def __init__(
         self,
@@ -192,6 +203,7 @@ class Chains:
         state: State | None = None,
         clock: Clock = time.monotonic,
         random: Random = random.random,
+        cpu: Callable[[], float] = time.process_time,
     ) -> None:
         check()
         self._policies = policies
@@ -203,6 +215,7 @@ class Chains:
         self.state = State() if state is None else state
         self.clock = clock
         self.random = random
+        self._cpu = cpu
 
     def find(self, method: str, arity: Arity) -> Chain:
         """Return the method's chain, compiled at its first call.
@@ -219,7 +232,9 @@ class Chains:
         policy = self._policies.policy(method, at)
         if at:
             raise ConfigError(at.list)
-        return Scope(method, arity, self.side, self.target, policy, self.telemetry, self.state, self.clock)
+        return Scope(
+            method, arity, self.side, self.target, policy, self.telemetry, self.state, self.clock, self._cpu
+        )
 
     def leaves_spans(self, method: str) -> bool:
         """Whether the method's policy leaves its spans to opentelemetry-instrumentation-grpc."""

@@ -1,1 +1,1 @@
-"""One contender a file, each with `start(backends)`: a client returns the call it makes, a server its address."""
+"""One contender a file, each with `start(backends)`: a client returns the call it makes, a server where it is."""

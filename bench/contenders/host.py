@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from bench.serving import Serving
 from gateway import worker
 from gateway.server import reserve
 from mesh.config.address import Address
 
 
-async def serve(app: Any) -> str:
-    """Serve an ASGI application on a free port until the process ends; return the address."""
+async def serve(app: Any) -> Serving:
+    """Serve an ASGI application on a free port until the process ends."""
     held = reserve(Address("127.0.0.1", 0))
     # Not a second place that says how granian is set up: the comparison is only fair with the very same.
     server = worker._http_server(app, held.address)  # noqa: SLF001
     serving = asyncio.ensure_future(server.serve())
     await worker._until_listening(held.address, serving)  # noqa: SLF001
-    _KEPT.extend((held, server, serving))
-    return str(held.address)
-
-
-# The event loop holds tasks weakly, and the reservation holds the port.
-_KEPT: list[Any] = []
+    return Serving(str(held.address), (held, server, serving))

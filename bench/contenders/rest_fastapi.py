@@ -14,6 +14,7 @@ from store.v1 import store_pb2 as pb
 from store.v1 import store_pb2_grpc
 
 from bench.contenders import host
+from bench.serving import Serving
 
 _TIMEOUT = 15.0
 
@@ -71,5 +72,5 @@ def make(backends: Mapping[str, str]) -> FastAPI:
     return app
 
 
-async def start(backends: Mapping[str, str]) -> str:
+async def start(backends: Mapping[str, str]) -> Serving:
     return await host.serve(make(backends))

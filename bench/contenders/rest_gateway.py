@@ -6,17 +6,18 @@ import asyncio
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bench import stubs
 from bench.contenders import tracing
+from bench.serving import Serving
 from gateway.load import Source
 from gateway.server import reserve
 from gateway.worker import Job, Worker
 from mesh.config.address import Address
 
 
-def _environment(backends: Mapping[str, str]) -> str:
+def _write(config: Path, backends: Mapping[str, str]) -> None:
+    """Write what a user would: where each service is, and a gateway with defaults."""
     lines = [f'descriptors: ["{stubs.DESCRIPTORS}"]', "services:"]
     for service, address in backends.items():
         lines += [
@@ -24,16 +25,16 @@ def _environment(backends: Mapping[str, str]) -> str:
             f"    serves: [store.v1.{service}]",
             f'    endpoints: ["{address}"]',
         ]
-    return "\n".join([*lines, "gateway: {}", ""])
+    config.write_text("\n".join([*lines, "gateway: {}", ""]))
 
 
-async def start(backends: Mapping[str, str]) -> str:
+async def start(backends: Mapping[str, str]) -> Serving:
     tracing.install()
     held = reserve(Address("127.0.0.1", 0))
     ready = asyncio.Event()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "mesh.yaml")
-        config.write_text(_environment(backends))
+        _write(config, backends)
         worker = Worker(Job(source=Source(config=str(config)), listen=held.address))
         serving = asyncio.ensure_future(worker.run(lambda _: ready.set()))
         await asyncio.wait(
@@ -41,9 +42,4 @@ async def start(backends: Mapping[str, str]) -> str:
         )
     if serving.done():
         await serving
-    _KEPT.extend((held, serving))
-    return str(held.address)
-
-
-# The event loop holds tasks weakly, and the reservation holds the port.
-_KEPT: list[Any] = []
+    return Serving(str(held.address), (held, serving))

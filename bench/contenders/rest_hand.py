@@ -12,6 +12,7 @@ from store.v1 import store_pb2 as pb
 from store.v1 import store_pb2_grpc
 
 from bench.contenders import host
+from bench.serving import Serving
 
 _TIMEOUT = 15.0
 _PAGES = "/v1/pages/"
@@ -145,5 +146,5 @@ def _money(money: pb.Money) -> dict[str, Any]:
     return {"currency": money.currency, "units": str(money.units), "nanos": money.nanos}
 
 
-async def start(backends: Mapping[str, str]) -> str:
+async def start(backends: Mapping[str, str]) -> Serving:
     return await host.serve(App(backends))

@@ -9,8 +9,9 @@ from opentelemetry.instrumentation.grpc import aio_server_interceptor
 
 from bench.contenders import tracing
 from bench.contenders.server_bare import serve
+from bench.serving import Serving
 
 
-async def start(backends: Mapping[str, str]) -> str:
+async def start(_backends: Mapping[str, str]) -> Serving:
     tracing.install()
     return await serve(grpc.aio.server(interceptors=[aio_server_interceptor()]))

@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import os
 import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from client import Client
 from show import Printer
@@ -48,35 +51,59 @@ class Log:
             self.screen.log(label, line)
 
 
+class Settings(NamedTuple):
+    """What whoever starts the demo may choose."""
+
+    once: bool
+    listen: Address | None
+    visitors: int
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """Read them from environment variables; raise ValueError for what makes no sense."""
+        once = environ.get("ONCE", "") not in {"", "0"}
+        # A visit that ends by itself is nobody's to look at: any free port will do.
+        listen = environ.get("LISTEN") or ("127.0.0.1:0" if once else "")
+        host, _, port = listen.rpartition(":")
+        if listen and not (host and port.isdecimal()):
+            raise ValueError(f'LISTEN: "{listen}" is not HOST:PORT')
+        visitors = environ.get("VISITORS", "3")
+        if not visitors.isdecimal():
+            raise ValueError(f'VISITORS: "{visitors}" is not a number')
+        return cls(once, Address(host, int(port)) if listen else None, int(visitors))
+
+
 async def main() -> int:
     """Run the demo; return its exit code."""
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - this runs in one
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    once = os.environ.get("ONCE", "") not in {"", "0"}
     printer = Printer()
     try:
-        environment = prepare(printer, os.environ.get("LISTEN") or ("127.0.0.1:0" if once else ""))
+        settings = Settings.read(os.environ)
+        environment = prepare(printer, settings.listen)
     except ValueError as error:
         printer.fail(str(error))
         return 2
     log = Log(HERE / ".mesh" / "demo.log")
     supervisor = Supervisor(environment, log=log)
+    _stop_on_signals(supervisor)
     try:
         await start(supervisor, printer)
     except StartError as error:
-        printer.fail(f"{error}\n\nthe last lines of the services ({log.file} has all):", *log.last)
+        printer.fail(str(error))
+        if log.last:
+            printer.fail(f"\nthe last lines of the services ({log.file} has all):", *log.last)
+        else:
+            printer.fail("LISTEN=127.0.0.1:0 takes a free port")
         return 1
     try:
         client = Client(f"http://{supervisor.gateway}")
         right = await Tour(client, printer).run()
         printer.verdict("every answer was right" if right else "not every answer was right", good=right)
-        if not once:
-            await stay(supervisor, client, printer, log)
+        if not settings.once:
+            await stay(supervisor, client, printer, log, settings.visitors)
     except asyncio.CancelledError:
+        # A Ctrl-C while the shop is open is how the demo ends well: the cancellation has done what it was for.
         if log.screen is None:
             raise
-        task.uncancel()  # a Ctrl-C while the shop is open is how the demo ends well
     finally:
         printer.note("stopping; Ctrl-C again kills at once")
         await supervisor.stop()
@@ -84,7 +111,7 @@ async def main() -> int:
     return 0 if right else 1
 
 
-def prepare(printer: Printer, listen: str) -> Environment:
+def prepare(printer: Printer, listen: Address | None) -> Environment:
     """Generate the stubs and read the environment; raise ValueError with every problem."""
     printer.heading("From protos to stubs, routes and compositions")
     printer.command("mesh generate protos --descriptors boutique.binpb")
@@ -98,12 +125,9 @@ def prepare(printer: Printer, listen: str) -> Environment:
     environment, diagnostics = load(HERE / "mesh.yaml")
     if environment is None or environment.gateway is None:
         raise ValueError("\n".join(map(str, diagnostics)) or "mesh.yaml has no gateway")
-    if not listen:
+    if listen is None:
         return environment
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ValueError(f'LISTEN: "{listen}" is not HOST:PORT')
-    gateway = dataclasses.replace(environment.gateway, listen=Address(host, int(port)))
+    gateway = dataclasses.replace(environment.gateway, listen=listen)
     return dataclasses.replace(environment, gateway=gateway)
 
 
@@ -130,7 +154,7 @@ async def start(supervisor: Supervisor, printer: Printer) -> None:
     printer.note(f"everything is healthy after {time.monotonic() - started:.1f} s")
 
 
-async def stay(supervisor: Supervisor, client: Client, printer: Printer, log: Log) -> None:
+async def stay(supervisor: Supervisor, client: Client, printer: Printer, log: Log, visitors: int) -> None:
     """Keep the shop open, with a table of how its services do, until cancelled."""
     printer.heading("The shop stays open")
     printer.links(
@@ -141,16 +165,11 @@ async def stay(supervisor: Supervisor, client: Client, printer: Printer, log: Lo
             "logs": str(log.file),
         }
     )
-    visitors = int(os.environ.get("VISITORS", "3"))
     printer.note(f"{visitors} visitors look around (VISITORS=0 for none); stop with Ctrl-C\n")
     terminal = sys.stdout.isatty()
-    current = asyncio.current_task()
-    screen = Screen(
-        supervisor.environment,
-        terminal=terminal,
-        in_place=terminal,
-        closed=lambda: current and current.cancel(),
-    )
+    # When nobody reads any more, it is as if somebody had asked it to stop.
+    closed = functools.partial(signal.raise_signal, signal.SIGTERM)
+    screen = Screen(supervisor.environment, terminal=terminal, in_place=terminal, closed=closed)
     log.screen = screen
     async with asyncio.TaskGroup() as group:
         for number in range(visitors):
@@ -158,8 +177,23 @@ async def stay(supervisor: Supervisor, client: Client, printer: Printer, log: Lo
         group.create_task(screen.show(supervisor))
 
 
+def _stop_on_signals(supervisor: Supervisor) -> None:
+    """Have Ctrl-C cancel the task that is running, which stops everything, and a second one kill what is left."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - this is called by one
+
+    def on_signal() -> None:
+        if task.cancelling():
+            supervisor.kill()
+        else:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+
+
 if __name__ == "__main__":
     try:
         sys.exit(asyncio.run(main()))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.exit(130)
+        sys.exit(130)  # as a shell counts a Ctrl-C

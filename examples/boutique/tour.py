@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import secrets
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from client import Answer, Client
 from show import Printer
 
 FAVOURITES = ("enamel-mug", "fountain-pen", "canvas-rucksack", "wool-blanket", "pocket-knife")
+ITEMS = ({"productId": "enamel-mug", "quantity": 2}, {"productId": "pocket-notebook", "quantity": 1})
 PAUSE = 0.3
 """Seconds a visitor looks at a page."""
 
@@ -104,16 +106,13 @@ class Tour:
         )
 
     async def _buy(self) -> None:
-        for product_id, quantity in (("enamel-mug", 2), ("pocket-notebook", 1)):
+        for item in ITEMS:
             await self._call(
-                f"Into the cart: {quantity} x {product_id}",
+                f"Into the cart: {item['quantity']} x {item['productId']}",
                 "POST",
                 f"{self._cart}/items",
-                lambda answer, product_id=product_id, quantity=quantity: {
-                    "it is in the cart": answer["items"][-1]
-                    == {"productId": product_id, "quantity": quantity}
-                },
-                body={"productId": product_id, "quantity": quantity},
+                functools.partial(_in_cart, item),
+                body=item,
             )
         watch = "/v1/stock:watch?productIds=enamel-mug"
         self._printer.heading("A server stream as NDJSON: the stock now, and every change from here on")
@@ -239,6 +238,10 @@ def _judge(answer: Answer, facts: Facts, status: int) -> dict[str, bool]:
         return facts(answer.body)
     except (KeyError, IndexError, TypeError) as error:
         return {f"the answer has all its parts ({error!r})": False}
+
+
+def _in_cart(item: dict[str, Any], answer: Any) -> dict[str, bool]:
+    return {"it is in the cart": answer["items"][-1] == item}
 
 
 def _path(path: str, *query: tuple[str, Any]) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from gateway.exchange import Exchange
 from mesh.call import CODE_NAMES
 from mesh.telemetry.sink import LineSink
 
+_quote: Final[Callable[[str], str]] = json.JSONEncoder().encode
 
 INTERVAL: Final = 0.2
 """Seconds that lines are collected before the sink gets them: its lock and thread cost 6 us each time."""
@@ -40,25 +40,22 @@ class AccessLog:
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        line: dict[str, Any] = {
-            "time": f"{self._stamp}.{int((wall - second) * 1000):03d}Z",
-            "id": exchange.request_id,
-            "method": exchange.method,
-            "path": exchange.path.decode("latin-1"),
-            "route": exchange.route,
-            "status": exchange.status,
-            "code": CODE_NAMES[exchange.code],
-            "seconds": round(now - exchange.started, 6),
-            "bytes": exchange.sent_bytes,
-        }
+        # By hand: half the time of a dictionary through orjson. What a client chose is quoted; request ids hold nothing
+        # that needs it.
+        line = (
+            f'{{"time":"{self._stamp}.{int((wall - second) * 1000):03d}Z","id":"{exchange.request_id}",'
+            f'"method":{_quote(exchange.method)},"path":{_quote(exchange.path.decode("latin-1"))},'
+            f'"route":{_quote(exchange.route)},"status":{exchange.status},"code":"{CODE_NAMES[exchange.code]}",'
+            f'"seconds":{now - exchange.started:.6f},"bytes":{exchange.sent_bytes}'
+        )
         client = exchange.scope.get("client")
         if client:
-            line["client"] = client[0]
+            line += f',"client":{_quote(client[0])}'
         if exchange.error:
-            line["error"] = exchange.error.encode("utf-8", "replace").decode()
+            line += f',"error":{_quote(exchange.error)}'
         if exchange.trace is not None:
-            line["trace_id"] = exchange.trace.trace_id
-        self._lines.append(orjson.dumps(line).decode())
+            line += f',"trace_id":"{exchange.trace.trace_id}"'
+        self._lines.append(line + "}")
         if len(self._lines) >= _BATCH:
             self._hand_over()
         elif self._timer is None:

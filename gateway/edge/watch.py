@@ -11,7 +11,7 @@ import asyncio
 import time
 from typing import Final
 
-from gateway.exchange import Exchange, Interruption, Phase
+from gateway.exchange import BODY, Exchange, Interruption
 
 TICK: Final = 0.05
 """Seconds between looks; how late a client's going away may be noticed."""
@@ -49,7 +49,7 @@ class Watch:
         waiting: set[Exchange] = set()
         late = time.monotonic() - self._body_timeout
         for exchange in self.in_flight:
-            if exchange.phase is Phase.BODY:
+            if exchange.phase is BODY:
                 if exchange.started <= late:
                     exchange.interrupt(Interruption.BODY_LATE)
             elif exchange.watcher is None:

@@ -29,7 +29,7 @@ class _Client:
         self._chains = chains
 
     def _begin(
-        self, details: grpc.aio.ClientCallDetails, request: Any, arity: Arity
+        self, details: grpc.aio.ClientCallDetails, arity: Arity, *, replayable: bool
     ) -> tuple[Call, engine.Flow]:
         method: str | bytes = details.method  # the stubs say str; grpc.aio hands out bytes in places
         if isinstance(method, bytes):
@@ -41,7 +41,7 @@ class _Client:
             metadata=details.metadata or (),  # type: ignore[arg-type]  # pairs, like ours
             timeout=details.timeout,
             parent=CURRENT.get(),
-            replayable=not arity.request_streams or isinstance(request, list | tuple),
+            replayable=replayable,
         )
         return call, engine.run(chains.find(method, arity), call, chains.clock, chains.random)
 
@@ -61,7 +61,9 @@ class _Client:
     def _starter(
         self, continuation: Continuation, details: grpc.aio.ClientCallDetails, request: Any, arity: Arity
     ) -> tuple[engine.Flow, Start]:
-        call, flow = self._begin(details, request, arity)
+        # A lone request is no stream; of streams, only what can be iterated twice can be sent twice.
+        replayable = arity is Arity.UNARY_STREAM or isinstance(request, list | tuple)
+        call, flow = self._begin(details, arity, replayable=replayable)
 
         async def start(effect: Attempt) -> Any:
             return await continuation(_details(details, call, effect), request)
@@ -80,7 +82,7 @@ def _details(details: grpc.aio.ClientCallDetails, call: Call, attempt: Attempt) 
 
 class UnaryUnary(_Client, grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        call, flow = self._begin(client_call_details, request, Arity.UNARY_UNARY)
+        call, flow = self._begin(client_call_details, Arity.UNARY_UNARY, replayable=True)
         wire: Any = None
 
         async def attempt(effect: Attempt) -> Outcome:

@@ -99,7 +99,8 @@ class Server:
         self._check_policies()
         server = grpc.aio.server(
             interceptors=[*self._interceptors, *_interceptors(self._chains, self._using)],
-            options=[*_OPTIONS, *self._options],
+            # Of options given twice gRPC takes the first.
+            options=[*self._options, *_OPTIONS],
         )
         server.add_generic_rpc_handlers(tuple(self._handlers))
         self._health = Health()
@@ -141,23 +142,27 @@ class Server:
 
     async def stop(self) -> None:
         """Stop now; calls in flight are cancelled."""
+        if self._draining is not None:
+            self._draining.cancel()
         if self._grpc is not None:
             await self._grpc.stop(None)
 
     async def serve(self) -> None:
         """Start, run until SIGTERM or SIGINT, then drain. A second signal stops at once."""
-        await self.start()
         asked, again = asyncio.Event(), asyncio.Event()
 
         def on_signal() -> None:
             (again if asked.is_set() else asked).set()
 
         with _signals(on_signal):
+            await self.start()
             await asked.wait()
             drained, hurried = asyncio.ensure_future(self.drain()), asyncio.ensure_future(again.wait())
             await asyncio.wait({drained, hurried}, return_when=asyncio.FIRST_COMPLETED)
             hurried.cancel()
-            if not drained.done():
+            if drained.done():
+                drained.result()
+            else:
                 drained.cancel()
                 await self.stop()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -81,30 +82,41 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
 
         async def handle(request: Any, context: Any) -> Any:
             left = context.time_remaining()
+            if left is not None and left >= _FOREVER:
+                left = None
             call = Call(
                 method,
                 arity,
                 metadata=context.invocation_metadata() or (),
-                timeout=left if left is not None and left < _FOREVER else None,
+                timeout=left,
                 peer=context.peer(),
             )
             CURRENT.set(call)
 
             async def attempt(effect: Attempt) -> Outcome:
-                limit = effect.timeout
-                # The caller's deadline is watched by grpc's core; an earlier one is ours to watch.
-                if limit is not None and (call.timeout is None or call.deadline < call.started + call.timeout):  # type: ignore[operator]  # with a limit there is one
-                    return await _within(limit, behaviour, request, context)
-                return await _once(behaviour, request, context)
+                limit, deadline = effect.timeout, call.deadline
+                # grpc's core watches the caller's deadline; an earlier one is ours to watch.
+                if (
+                    limit is None
+                    or deadline is None
+                    or (left is not None and deadline >= call.started + left)
+                ):
+                    return await _once(behaviour, request, context)
+                return await _within(limit, behaviour, request, context)
 
             flow = engine.run(chains.find(method, arity), call, chains.clock, chains.random)
-            outcome = await drive_aio.unary(flow, attempt)
-            if outcome.error is not None and not outcome.rejected_by:
-                raise outcome.error
+            try:
+                outcome = await drive_aio.unary(flow, attempt)
+            finally:
+                # A task that the handler leaves behind works for nobody who waits: it inherits no deadline any more.
+                call.deadline = None
             if outcome.rejected_by or outcome is _LATE or outcome is engine.EXPIRED:
-                await context.abort(STATUS[outcome.code], outcome.details, tuple(outcome.trailing))
+                trailing = (*outcome.trailing, *call.trailing)
+                await context.abort(STATUS[outcome.code], outcome.details, trailing)
             if call.trailing:
                 context.set_trailing_metadata((*(context.trailing_metadata() or ()), *call.trailing))
+            if outcome.error is not None:
+                raise outcome.error
             return outcome.value
 
         return handle
@@ -150,11 +162,12 @@ async def _refuse(request: Any, context: Any) -> None:  # noqa: ARG001 - grpc's 
 
 
 def _plain(behaviour: Any) -> Any:
-    return (
-        behaviour
-        if inspect.isfunction(behaviour) or inspect.ismethod(behaviour)
-        else type(behaviour).__call__
-    )
+    """Return the function behind a handler: itself, what a partial is of, or an object's `__call__`."""
+    while isinstance(behaviour, functools.partial):
+        behaviour = behaviour.func
+    if inspect.isfunction(behaviour) or inspect.ismethod(behaviour):
+        return behaviour
+    return type(behaviour).__call__
 
 
 def _is_coroutine_function(behaviour: Any) -> bool:

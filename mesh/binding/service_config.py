@@ -53,8 +53,9 @@ def channel_arguments(policy: ConnectionPolicy) -> ChannelArguments:
         ("grpc.service_config_disable_resolution", 1),
         # The chain retries; C-core's retry filter would only cost (8 % of a call).
         ("grpc.enable_retries", 0),
+        # Not grpc.min_reconnect_backoff_ms: in spite of its name it is the time a connection may take to be made
+        # (20 s unless set), and a distant server needs more than a first backoff for its handshake.
         ("grpc.initial_reconnect_backoff_ms", _milliseconds(policy.initial_backoff)),
-        ("grpc.min_reconnect_backoff_ms", _milliseconds(policy.initial_backoff)),
         ("grpc.max_reconnect_backoff_ms", _milliseconds(policy.max_backoff)),
         ("grpc.max_receive_message_length", policy.max_receive_bytes),
         ("grpc.max_send_message_length", policy.max_send_bytes or -1),

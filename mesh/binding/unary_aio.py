@@ -72,12 +72,16 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
         remaining: float | None = None if self._wire is None else self._wire.time_remaining()
         return remaining
 
-    async def initial_metadata(self) -> grpc.aio.Metadata:
+    async def _start_or_end(self) -> None:
+        """Wait until there is a wire, or there will be none: the call was rejected or cancelled."""
         started = asyncio.ensure_future(self._started.wait())
         try:
             await asyncio.wait({started, self._task}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             started.cancel()
+
+    async def initial_metadata(self) -> grpc.aio.Metadata:
+        await self._start_or_end()
         metadata: grpc.aio.Metadata = grpc.aio.Metadata()
         if self._wire is not None:
             metadata = await self._wire.initial_metadata()
@@ -102,16 +106,19 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
         return text
 
     async def wait_for_connection(self) -> None:
-        await self._started.wait()
-        await self._wire.wait_for_connection()
+        await (await self._open_wire()).wait_for_connection()
 
     async def write(self, request: Any) -> None:
-        await self._started.wait()
-        await self._wire.write(request)
+        await (await self._open_wire()).write(request)
 
     async def done_writing(self) -> None:
-        await self._started.wait()
-        await self._wire.done_writing()
+        await (await self._open_wire()).done_writing()
+
+    async def _open_wire(self) -> Any:
+        await self._start_or_end()
+        if self._wire is None:
+            raise asyncio.InvalidStateError("the call ended before it went out")
+        return self._wire
 
     @property
     def _done_writing_flag(self) -> bool:

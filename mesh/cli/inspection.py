@@ -1,8 +1,8 @@
 """Everything that can be wrong with an environment before anything runs: file, descriptors, policies, routes, compositions.
 
 What is in the file is placed in the file; what is in a proto is placed in the proto, by the source information that
-`mesh generate` leaves in descriptor sets. The gateway's own readers decide about routes and compositions; they are
-imported here, at the rim, because the mesh itself does not depend on the gateway.
+`mesh generate` leaves in descriptor sets. About routes and compositions the gateway's own reader decides; it is imported
+here, at the rim, because the mesh itself does not depend on the gateway.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from mesh.config import Diagnostic, Environment
 from mesh.config.diagnostic import locate
 from mesh.config.environment import examine
+from mesh.errors import ConfigError
 from mesh.policy import table as policies
 from mesh.policy.problem import Problem, Problems, suggest
 
@@ -57,27 +58,31 @@ class _Inspector:
         self._environment = environment
         self._file = file
         self._diagnostics = diagnostics
+        self._unreadable = False
 
     def run(self) -> Inspection:
         from gateway.schema import pool
 
         files = self._files()
         schema, problems = pool.read_files(files)
-        # Without descriptors nothing is known of names, and nothing can be said about them.
-        known = {service.full_name: service for service in schema.services} if files else {}
-        if files:
-            self._add(Problem(f"descriptors: {problem.path}", problem.message) for problem in problems)
+        if not files:
+            problems = ()  # nothing is known of any name, and nothing can be said about it
+        self._add(Problem(f"descriptors: {problem.path}", problem.message) for problem in problems)
+        complete = files and not problems and not self._unreadable
+        known = {service.full_name: service for service in schema.services}
+        if complete:
             self._check_names(known)
         _, found = policies.load(
-            self._environment.proto.policies, Problems("policies"), schema.pool if files else None
+            self._environment.proto.policies, Problems("policies"), schema.pool if complete else None
         )
         self._add(found)
         places = _places(files)
         if not found:
             self._check_annotations(known.values(), schema.pool, places)
         routes = compositions = 0
-        if self._environment.gateway is not None:
-            routes, compositions = self._check_gateway(known, places)
+        # From half of the descriptors everything else would look wrong.
+        if self._environment.gateway is not None and (complete or not self._environment.descriptors):
+            routes, compositions = self._check_gateway(places)
         return Inspection(
             environment=None if self._diagnostics else self._environment,
             diagnostics=tuple(self._diagnostics),
@@ -92,9 +97,10 @@ class _Inspector:
             try:
                 file_set = FileDescriptorSet.FromString(path.read_bytes())
             except DecodeError:
+                self._unreadable = True
                 self._add([Problem(at, f'"{path.name}" is not a descriptor set; `mesh generate` makes one')])
             except OSError:
-                continue  # said already: it is not there
+                self._unreadable = True  # said already: it is not there
             else:
                 files |= {file.name: file for file in file_set.file if file.name not in files}
         return list(files.values())
@@ -119,55 +125,33 @@ class _Inspector:
                 table.policy(f"/{service.full_name}/{method.name}", at)
                 self._add_placed(at.list, places)
 
-    def _check_gateway(self, known: Mapping[str, ServiceDescriptor], places: _Places) -> tuple[int, int]:
-        from gateway.compose.compile import compile_plans
-        from gateway.route import table
-
-        gateway = self._environment.gateway
-        assert gateway is not None  # noqa: S101 - the caller's condition
-        plans, problems = compile_plans(known)
-        self._add_placed(problems, places)
-        composed = {name.removeprefix("/").partition("/")[0] for name in plans}
-        served = {name for service in self._environment.services for name in service.serves}
-        at = Problems("gateway").field("services")
-        for index, name in enumerate(gateway.services):
-            if known and name not in known:
-                at.item(index).add(f'"{name}" is not a service of the descriptors{suggest(name, known)}')
-            elif name not in served and name not in composed:
-                at.item(index).add(
-                    f'"{name}" is in no `serves`, so there is nobody to call{suggest(name, served)}'
-                )
-        if not known and not at.list:
-            Problems("gateway", at.list).add(
-                "needs descriptors: `mesh generate` makes a set, `descriptors` names it"
-            )
-        self._add(at.list)
-        for plan in plans.values():
-            calls = {node.rpc.removeprefix("/").partition("/")[0] for node in plan.nodes} - served - composed
-            name = plan.method.removeprefix("/").replace("/", ".")
-            self._add_placed(
-                (
-                    Problem(
-                        f"{name} (gateway.v1.compose)",
-                        f'calls "{call}", which is in no `serves` of {self._file}',
-                    )
-                    for call in sorted(calls)
-                ),
-                places,
-            )
-        exposed = gateway.services or sorted(served | composed)
-        routes, unroutable = table.read([known[name] for name in exposed if name in known])
-        self._add_placed(unroutable, places)
-        return len(routes.bindings), len(plans)
+    def _check_gateway(self, places: _Places) -> tuple[int, int]:
+        """Have the gateway read what it would serve; what was found before is not said twice."""
+        try:
+            from gateway.load import load_environment
+        except ModuleNotFoundError as error:
+            advice = f"needs {error.name}, which is not installed; pip install 'grpc-mesh[gateway]'"
+            self._add([Problem("gateway", advice)])
+            return 0, 0
+        try:
+            blueprint = load_environment(self._environment)
+        except ConfigError as error:
+            known = {(diagnostic.path, diagnostic.message) for diagnostic in self._diagnostics}
+            self._add_placed([problem for problem in error.problems if problem not in known], places)
+            return 0, 0
+        return len(blueprint.table.bindings), len(blueprint.plans)
 
     def _add(self, problems: Iterable[Problem]) -> None:
         self._diagnostics += locate(self._file, self._environment.lines, problems)
 
-    def _add_placed(self, problems: Iterable[tuple[str, str]], places: _Places) -> None:
-        """Add problems whose path begins with the full name of something in a proto."""
-        for path, message in problems:
-            file, line = places.get(path.partition(" ")[0], ("", None))
-            self._diagnostics.append(Diagnostic(file or self._file, line, None, path, message))
+    def _add_placed(self, problems: Iterable[Problem], places: _Places) -> None:
+        """Add problems of which some are in protos: their paths begin with the full name of a method."""
+        for problem in problems:
+            place = places.get(problem.path.partition(" ")[0].replace("/", "."))
+            if place is None:
+                self._add([problem])
+            else:
+                self._diagnostics.append(Diagnostic(*place, None, problem.path, problem.message))
 
 
 _Places = Mapping[str, tuple[str, int | None]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -59,7 +60,9 @@ async def _run(environment: Environment, no_table: bool, timeout: float | None) 
 
     asked = asyncio.Event()
     terminal = sys.stdout.isatty()
-    screen = Screen(environment, terminal=terminal, in_place=terminal and not no_table, closed=asked.set)
+    # The table needs rich, which comes with grpc-mesh[up]; everything else does not.
+    in_place = terminal and not no_table and importlib.util.find_spec("rich") is not None
+    screen = Screen(environment, terminal=terminal, in_place=in_place, closed=asked.set)
     supervisor = Supervisor(environment, log=screen.log, timeout=timeout)
 
     def on_signal() -> None:
@@ -89,10 +92,12 @@ async def _run(environment: Environment, no_table: bool, timeout: float | None) 
         showing = asyncio.create_task(screen.show(supervisor))
         await asyncio.wait({showing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         showing.cancel()
-        await asyncio.gather(showing, return_exceptions=True)
+        (fault,) = await asyncio.gather(showing, return_exceptions=True)
         screen.say("stopping; Ctrl-C again kills at once")
         await supervisor.stop()
         screen.say("stopped")
+        if isinstance(fault, Exception) and not isinstance(fault, OSError):  # OSError: the terminal is gone
+            raise fault
         return 0
     finally:
         stopping.cancel()

@@ -61,7 +61,7 @@ def build(scope: Scope) -> Stage | None:
         return None
 
     def make() -> CircuitBreaker:
-        circuit = CircuitBreaker(
+        return CircuitBreaker(
             consecutive_failures=policy.consecutive_failures,
             failure_ratio=policy.failure_ratio,
             minimum_calls=policy.minimum_calls,
@@ -71,11 +71,11 @@ def build(scope: Scope) -> Stage | None:
             half_open_probes=policy.half_open_probes,
             now=scope.clock(),
         )
-        where = ((METHOD, scope.method.lstrip("/")), (TARGET, scope.target))
-        scope.telemetry.aggregates.observe(CIRCUIT_STATE, where, lambda: _GAUGE[circuit.state])
-        return circuit
 
     circuit = scope.state.keep(("circuit_breaker", scope.target, scope.method, policy), make)
+    where = ((METHOD, scope.method.lstrip("/")), (TARGET, scope.target))
+    # Each time, not when the circuit is made: a policy that comes back finds the circuit it left.
+    scope.telemetry.aggregates.observe(CIRCUIT_STATE, where, lambda: _GAUGE[circuit.state])
     return Breaker(circuit, f"{scope.method} at {scope.target}")
 
 

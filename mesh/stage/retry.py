@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from mesh.call import CODE_NAMES, Call, Metadata, Outcome
@@ -77,7 +78,7 @@ def pushback(trailing: Metadata) -> float | None:
             if detail.Is(_RETRY_INFO):
                 wait = error_details_pb2.RetryInfo.FromString(detail.value).retry_delay
                 return float(wait.seconds + wait.nanos / 1e9)
-    except ValueError:  # DecodeError is one: a server's garbage must not fail the call
+    except (DecodeError, ValueError):  # a server's garbage must not change how the call fails
         return None
     return None
 

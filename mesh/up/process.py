@@ -21,6 +21,7 @@ _GUARDIAN = str(Path(__file__).with_name("guardian.py"))
 # No site, no environment: these two import nothing but the standard library, and start in a few milliseconds.
 _BARE = (sys.executable, "-I", "-S")
 _PROBE_STARTING, _PROBE_RUNNING = 0.1, 1.0
+_SWEEPS, _SWEEP_PAUSE = 50, 0.01
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,14 +180,18 @@ class Process:
             code = await process.wait()
         finally:
             watch.cancel()
-            self._sweep(process.pid)
             self._process = None
+            await self._sweep(process.pid)
+        asked = self.state is State.STOPPING
+        action = self.machine.exited(self._loop.time(), code)
+        try:
             output.close()
-        if self.state is not State.STOPPING:
-            self._say(f"ended with {_ending(code)}")
-        self._do(self.machine.exited(self._loop.time(), code))
-        if self.state is State.BACKOFF:
-            self._say(f"is started again in {self.machine.deadline - self._loop.time():.1f} s")
+            if not asked:
+                self._say(f"ended with {_ending(code)}")
+            if self.state is State.BACKOFF:
+                self._say(f"is started again in {self.machine.deadline - self._loop.time():.1f} s")
+        finally:
+            self._do(action)  # whatever the log may do
 
     async def _spawn(self, output: int) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -209,10 +214,15 @@ class Process:
                 self._do(None)
             await asyncio.sleep(_PROBE_STARTING if self.state is State.STARTING else _PROBE_RUNNING)
 
-    def _sweep(self, group: int) -> None:
-        """Kill what the command started and left behind; its port must be free for the next one."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
+    async def _sweep(self, group: int) -> None:
+        """Kill what the command started and left behind, and wait until it is gone: it may hold the port."""
+        # Bounded: where nobody reaps orphans (a container without an init), a dead process keeps its group.
+        for _ in range(_SWEEPS):
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                break
+            await asyncio.sleep(_SWEEP_PAUSE)
         self._guardian.remove(group)
 
     def _say(self, text: str) -> None:

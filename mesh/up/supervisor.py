@@ -66,6 +66,7 @@ class Supervisor:
         self._waiting: set[asyncio.Future[None]] = set()
         self._meter = Meter()
         self._dead = False
+        self._stopping: asyncio.Task[None] | None = None
 
     @property
     def processes(self) -> Sequence[Process]:
@@ -113,17 +114,10 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop everything, each service after those that said they need it. May be called again."""
-        for task in self._starters:
-            task.cancel()
-        await asyncio.gather(*self._starters, return_exceptions=True)
-        async with asyncio.TaskGroup() as group:
-            for process in self._processes:
-                group.create_task(self._stop(process))
-        for process in self._processes:
-            await process.close()
-        await self._guardian.stop()
-        if self.config.is_file():
-            self.config.unlink()
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop_all())
+        # Whoever waits for it may be cancelled; what runs is stopped all the same.
+        await asyncio.shield(self._stopping)
 
     def kill(self) -> None:
         """Kill everything now. `stop` has still to be awaited, and is then quick."""
@@ -246,6 +240,19 @@ class Supervisor:
 
     # Stopping
 
+    async def _stop_all(self) -> None:
+        for task in self._starters:
+            task.cancel()
+        await asyncio.gather(*self._starters, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            for process in self._processes:
+                group.create_task(self._stop(process))
+        for process in self._processes:
+            await process.close()
+        await self._guardian.stop()
+        if self.config.is_file():
+            self.config.unlink()
+
     async def _stop(self, process: Process) -> None:
         name = process.launch.service
         dependants = [other for other in self._processes if name in self._needs(other)]
@@ -291,6 +298,7 @@ def _write(folder: Path, text: str) -> Path:
     """Write the resolved environment, for as long as it runs; clear away what killed runs left."""
     run = folder / ".mesh" / "run"
     run.mkdir(parents=True, exist_ok=True)
+    (folder / ".mesh" / ".gitignore").write_text("*\n", encoding="utf-8")
     for old in run.glob("*-*.yaml"):
         pid = old.name.partition("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists():

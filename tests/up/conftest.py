@@ -40,6 +40,9 @@ async def main():
     await asked.wait()
     with open("events", "a") as events:
         events.write(f"stop {name} {os.getpid()}\\n")
+    # As mesh.server does: clients that watch its health turn away before it stops.
+    await servicer.enter_graceful_shutdown()
+    await asyncio.sleep(0.2)
     await server.stop(1)
 
 asyncio.run(main())

@@ -167,7 +167,10 @@ async def test_a_rolling_restart_fails_no_call(environment):
     async with supervisor(environment(TWO)) as up:
         addresses = ",".join(str(process.launch.address) for process in up.instances("back"))
         options = [
-            ("grpc.service_config", '{"loadBalancingConfig":[{"round_robin":{}}]}'),
+            (
+                "grpc.service_config",
+                '{"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}}',
+            ),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 200),

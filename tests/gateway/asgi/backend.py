@@ -91,6 +91,8 @@ class Backend:
             await self._abort(context, 8, "too many readers", self._retry())
         elif book == "odd":
             await self._abort(context, 9, "odd", self._odd())
+        elif book == "slow":
+            await asyncio.sleep(1.0)
         elif book == "crash":
             raise ZeroDivisionError("secret detail")
         elif book == "held":
@@ -105,7 +107,9 @@ class Backend:
         elif book == "headers":
             await context.send_initial_metadata((("x-shelf", "7"), ("x-secret", "s")))
             context.set_trailing_metadata((("x-read-bin", b"\x00\xff"),))
-        return self.new("Book", id=book, title=f"Title of {book}", pages=7, sequel=f"{book}-2" if book else "")
+        return self.new(
+            "Book", id=book, title=f"Title of {book}", pages=7, sequel=f"{book}-2" if book else ""
+        )
 
     async def _create_book(self, wire: bytes, _: Any) -> Any:
         request = self.new("CreateBookRequest")

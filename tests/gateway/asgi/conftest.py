@@ -38,9 +38,7 @@ async def make(backend: Backend, descriptors: pathlib.Path) -> AsyncIterator[Mak
 
     async def build(address: str = "", *, telemetry: Telemetry | None = None, **settings: Any) -> Gateway:
         chosen = replace(Settings(access_log=False), **settings)
-        source = Source(
-            backend=address or backend.address, descriptors=(str(descriptors),), settings=chosen
-        )
+        source = Source(backend=address or backend.address, descriptors=(str(descriptors),), settings=chosen)
         gateway = Gateway(await load(source, telemetry))
         gateway.open()
         made.append(gateway)

@@ -85,6 +85,6 @@ async def test_the_backend_sees_the_deadline(app):
     response = await call(
         app, "POST", "/library.v1.LibraryService/Echo", {}, headers=[("grpc-timeout", "2S")]
     )
-    assert 1.0 < response.json["remaining"] <= 2.0
+    assert 1.0 < response.json["remaining"] <= 2.1
     response = await call(app, "POST", "/library.v1.LibraryService/Echo", {})
-    assert 14.0 < response.json["remaining"] <= 15.0
+    assert 14.0 < response.json["remaining"] <= 15.2  # gRPC's core rounds up

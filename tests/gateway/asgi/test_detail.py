@@ -17,11 +17,9 @@ def nowhere(name: str) -> None:
 def trailing(*details):
     packed = []
     for detail in details:
-        if not isinstance(detail, any_pb2.Any):
-            inner = detail
-            detail = any_pb2.Any()
-            detail.Pack(inner)
-        packed.append(detail)
+        packed.append(detail if isinstance(detail, any_pb2.Any) else any_pb2.Any())
+        if packed[-1] is not detail:
+            packed[-1].Pack(detail)
     return (("grpc-status-details-bin", status_pb2.Status(code=3, details=packed).SerializeToString()),)
 
 

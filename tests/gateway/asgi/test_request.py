@@ -102,7 +102,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("method", "target", "body", "headers"), [bad[1:] for bad in BAD], ids=[bad[0] for bad in BAD])
+@pytest.mark.parametrize(
+    ("method", "target", "body", "headers"), [bad[1:] for bad in BAD], ids=[bad[0] for bad in BAD]
+)
 async def test_a_bad_request_is_refused_with_field_violations(app, backend, method, target, body, headers):
     response = await call(app, method, target, body, headers=list(headers.items()))
     assert response.status == 400
@@ -128,7 +130,9 @@ FRAMING = [
 ]
 
 
-@pytest.mark.parametrize(("options", "headers"), [row[1:] for row in FRAMING], ids=[row[0] for row in FRAMING])
+@pytest.mark.parametrize(
+    ("options", "headers"), [row[1:] for row in FRAMING], ids=[row[0] for row in FRAMING]
+)
 async def test_framing_that_could_hide_another_request_is_refused(app, options, headers):
     response = await call(app, "POST", "/v1/books", b"{}", headers=headers, **options)
     assert response.status == 400
@@ -152,13 +156,21 @@ async def test_a_path_nobody_mapped(app):
 
 async def test_another_method_is_told_which_are_allowed(app):
     response = await call(app, "PATCH", "/v1/books/one")
-    assert (response.status, response.headers["allow"], response.json["code"]) == (405, "GET, HEAD, OPTIONS, PUT", 12)
+    assert (response.status, response.headers["allow"], response.json["code"]) == (
+        405,
+        "GET, HEAD, OPTIONS, PUT",
+        12,
+    )
 
 
 async def test_only_json_is_read(app):
     response = await call(app, "POST", "/v1/books", b"id=1", headers=[("content-type", "text/plain")])
     assert (response.status, response.json["code"]) == (415, 3)
-    assert (await call(app, "POST", "/v1/books", b"{}", headers=[("content-type", "Application/JSON; charset=UTF-8")])).status == 200
+    assert (
+        await call(
+            app, "POST", "/v1/books", b"{}", headers=[("content-type", "Application/JSON; charset=UTF-8")]
+        )
+    ).status == 200
 
 
 async def test_an_announced_body_over_the_limit_is_not_read(make):
@@ -171,7 +183,9 @@ async def test_an_announced_body_over_the_limit_is_not_read(make):
 
 async def test_an_unannounced_body_is_read_up_to_the_limit(make):
     app = await make(max_body_bytes=10)
-    request = Request("POST", "/v1/books", headers=[("transfer-encoding", "chunked"), ("content-type", "application/json")])
+    request = Request(
+        "POST", "/v1/books", headers=[("transfer-encoding", "chunked"), ("content-type", "application/json")]
+    )
     for _ in range(3):
         request.messages.put_nowait({"type": "http.request", "body": b"x" * 6, "more_body": True})
     response = await request.run(app)

@@ -1,0 +1,220 @@
+"""Chains of methods: what a policy leaves out is not there, state outlives a push, calls in flight keep their chain."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh.call import Arity, Call, Outcome, Side
+from mesh.chain import ORDER, Chains
+from mesh.engine import Retry, run
+from mesh.errors import ConfigError
+from mesh.policy.table import PolicyTable
+from mesh.telemetry.instruments import CIRCUIT_STATE
+from mesh.telemetry.telemetry import Telemetry
+from mesh.v1 import policy_pb2
+from tests.policy.test_table import described, table
+
+GET, BUY = "/shop.v1.Shop/Get", "/shop.v1.Shop/Buy"
+OPENING = "circuit_breaker: {consecutive_failures: 1, open_for: 60s, max_open_for: 60s}"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def chains(text: str = "", side: Side = Side.CLIENT) -> Chains:
+    return Chains(policies(text), side=side, target="shop", telemetry=Telemetry(), clock=Clock())
+
+
+def policies(text: str) -> PolicyTable:
+    return table(f"defaults: {{{text}}}", described())
+
+
+def names(chain) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(stage.name for stage in chain.per_call), tuple(stage.name for stage in chain.per_attempt)
+
+
+def begin(made: Chains, method: str = GET):
+    call = Call(method, Arity.UNARY_UNARY)
+    return run(made.find(method, Arity.UNARY_UNARY), call, made.clock, lambda: 0.5)
+
+
+def finish(flow, outcome: Outcome) -> Outcome:
+    with pytest.raises(StopIteration) as stop:
+        flow.send(outcome)
+    return stop.value.value
+
+
+def outcome(made: Chains, code: int = 0, method: str = GET) -> Outcome:
+    """Make one call whose attempt, if it gets that far, ends with `code`."""
+    flow = begin(made, method)
+    try:
+        next(flow)
+    except StopIteration as stop:
+        return stop.value
+    return finish(flow, Outcome(code))
+
+
+OFF = "{enabled: false}"
+
+
+def test_the_default_chain_of_a_client():
+    made = chains().find(GET, Arity.UNARY_UNARY)
+
+    assert (
+        ("trace", "metrics", "deadline"),
+        ("circuit_breaker", "client_concurrency", "attempt_metrics"),
+    ) == names(made)
+    assert type(made.retry) is not Retry
+
+
+def test_the_default_chain_of_a_server():
+    made = chains(side=Side.SERVER).find(GET, Arity.UNARY_UNARY)
+
+    assert (("trace", "metrics", "load_report", "deadline"), ()) == names(made)
+    assert type(made.retry) is Retry
+
+
+def test_what_the_policy_switches_off_is_not_in_the_chain():
+    sections = {slot.section for slot in ORDER}
+    made = chains(", ".join(f"{section}: {OFF}" for section in sections))
+
+    chain = made.find(GET, Arity.UNARY_UNARY)
+
+    assert (("trace",), ()) == names(chain)  # it makes no spans, but the context is carried
+    assert type(chain.retry) is Retry
+
+
+@pytest.mark.parametrize("section", sorted({slot.section for slot in ORDER} - {"trace", "retry"}))
+@pytest.mark.parametrize("side", Side)
+def test_a_section_that_is_off_takes_its_slots_out_and_no_others(section, side):
+    everything = "access_log: {}, server_concurrency: {}"
+    on = names(chains(everything, side).find(GET, Arity.UNARY_UNARY))
+    text = ", ".join(part for part in everything.split(", ") if not part.startswith(section))
+
+    off = names(chains(f"{text}, {section}: {OFF}", side).find(GET, Arity.UNARY_UNARY))
+
+    gone = {slot.name for slot in ORDER if slot.section == section}
+    # The stage of a slot may go by its feature's name: what matters is which are left, in which order.
+    assert tuple(tuple(name for name in part if name not in gone) for part in on) == off
+
+
+def test_a_method_that_may_not_be_repeated_has_no_retry():
+    made = chains()
+
+    assert type(made.find(BUY, Arity.UNARY_UNARY).retry) is Retry
+    assert type(made.find(GET, Arity.UNARY_UNARY).retry) is not Retry
+
+
+def test_a_chain_is_compiled_once():
+    made = chains()
+
+    assert made.find(GET, Arity.UNARY_UNARY) is made.find(GET, Arity.UNARY_UNARY)
+
+
+def test_wrong_annotations_are_refused_with_their_path():
+    pool = described(Get=policy_pb2.Policy(retry={"max_attempts": 99}))
+    made = Chains(PolicyTable(pool=pool), side=Side.CLIENT, target="shop", telemetry=Telemetry())
+
+    with pytest.raises(ConfigError) as caught:
+        made.find(GET, Arity.UNARY_UNARY)
+
+    assert '/shop.v1.Shop/Get.retry.max_attempts: "99" is out of range, must be 2 to 10' == str(caught.value)
+
+
+def test_state_survives_a_push_that_leaves_its_policy_alone():
+    made = chains(OPENING)
+    assert 14 == outcome(made, 14, BUY).code
+    assert "circuit_breaker" == outcome(made, 0, BUY).rejected_by
+
+    made.swap(policies(f"{OPENING}, deadline: {{default_timeout: 1s}}"))
+
+    assert "circuit_breaker" == outcome(made, 0, BUY).rejected_by
+
+
+def test_state_is_new_when_its_policy_changed():
+    made = chains(OPENING)
+    outcome(made, 14, BUY)
+
+    made.swap(policies(OPENING.replace("60s", "61s")))
+
+    assert 0 == outcome(made, 0, BUY).code
+
+
+def test_a_policy_that_comes_back_finds_its_state_and_its_metric():
+    made = chains(OPENING)
+    outcome(made, 14, BUY)
+
+    made.swap(policies(OPENING.replace("60s", "61s")))
+    outcome(made, 0, BUY)
+    made.swap(policies(OPENING))
+
+    assert "circuit_breaker" == outcome(made, 0, BUY).rejected_by
+    states = [series.value for series in made.telemetry.snapshot() if series.instrument is CIRCUIT_STATE]
+    assert [2] == states
+
+
+def test_methods_have_circuits_of_their_own():
+    made = chains(OPENING)
+    outcome(made, 14, BUY)
+
+    assert "circuit_breaker" == outcome(made, 0, BUY).rejected_by
+    assert 0 == outcome(made, 0, GET).code
+
+
+def test_targets_have_circuits_of_their_own():
+    made = chains(OPENING)
+    other = Chains(
+        policies(OPENING),
+        side=Side.CLIENT,
+        target="other",
+        telemetry=made.telemetry,
+        state=made.state,
+        clock=made.clock,
+    )
+    outcome(made, 14, BUY)
+
+    assert 0 == outcome(other, 0, BUY).code
+
+
+def test_two_channels_to_one_target_share_its_state():
+    made = chains(OPENING)
+    twin = Chains(
+        policies(OPENING),
+        side=Side.CLIENT,
+        target="shop",
+        telemetry=made.telemetry,
+        state=made.state,
+        clock=made.clock,
+    )
+    outcome(made, 14, BUY)
+
+    assert "circuit_breaker" == outcome(twin, 0, BUY).rejected_by
+
+
+def test_calls_in_flight_keep_the_chain_they_started_with():
+    made = chains("client_concurrency: {max_in_flight: 1}")
+    flow = begin(made)
+    next(flow)
+    assert "client_concurrency" == outcome(made).rejected_by
+
+    made.swap(policies(f"client_concurrency: {OFF}"))
+    assert 0 == outcome(made).code
+    finish(flow, Outcome(0))
+
+    made.swap(policies("client_concurrency: {max_in_flight: 1}"))
+    assert 0 == outcome(made).code  # the slot was given back to the limit it was taken from
+
+
+def test_a_push_reaches_calls_that_begin_after_it():
+    made = chains()
+    before = made.find(GET, Arity.UNARY_UNARY)
+
+    made.swap(policies(f"deadline: {OFF}"))
+
+    assert "deadline" in names(before)[0]
+    assert "deadline" not in names(made.find(GET, Arity.UNARY_UNARY))[0]

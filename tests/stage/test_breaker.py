@@ -1,0 +1,194 @@
+"""When a method of a target is not called any more, and what counts for and against it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh.call import Arity, Call, Outcome
+from mesh.engine import Stage
+from mesh.policy.breaker import BreakerPolicy
+from mesh.policy.policy import Policy
+from mesh.stage import breaker
+from mesh.telemetry.instruments import CIRCUIT_STATE
+from tests.stage.call import METHOD, Clock, Driver, scope
+
+FAILURES = {2, 4, 8, 13, 14, 15}
+
+
+class Full(Stage):
+    """A stage below that refuses."""
+
+    name = "client_concurrency"
+
+    def admit(self, call, now):
+        return Outcome(8, "full", rejected_by=self.name)
+
+
+def build(clock: Clock, **policy):
+    made = scope(Policy(circuit_breaker=BreakerPolicy(**{"consecutive_failures": 3, **policy})), clock)
+    stage = breaker.build(made)
+    assert stage is not None
+    return made, stage
+
+
+def driver(clock: Clock | None = None, below: tuple[Stage, ...] = (), **policy) -> Driver:
+    clock = clock or Clock()
+    return Driver(clock, per_attempt=(build(clock, **policy)[1], *below))
+
+
+def end(made: Driver, *codes: int) -> list[str]:
+    """Make a call for each code; return who refused each."""
+    return [made.call(lambda _, code=code: Outcome(code)).rejected_by for code in codes]
+
+
+OPEN, PASSED = "circuit_breaker", ""
+
+
+@pytest.mark.parametrize("code", range(17))
+def test_what_speaks_against_a_target(code):
+    made = driver()
+    end(made, *[code] * 3)
+
+    assert [OPEN if code in FAILURES else PASSED] == end(made, 0)
+
+
+def test_an_open_circuit_says_when_it_probes():
+    made = driver(open_for=2.0)
+    end(made, 14, 14, 14)
+    made.clock.now += 0.5
+
+    outcome = made.call(lambda _: Outcome(0))
+
+    assert (14, "circuit open for /shop.v1.Shop/Get at shop, probes again in 1.5s") == (
+        outcome.code,
+        outcome.details,
+    )
+
+
+def test_it_opens_rejects_probes_and_recovers():
+    made = driver(open_for=1.0)
+
+    assert [PASSED] * 3 + [OPEN] == end(made, 14, 14, 14, 0)
+    made.clock.now += 0.9
+    assert [OPEN] == end(made, 0)
+    made.clock.now += 0.1
+    assert [PASSED, PASSED] == end(made, 0, 0)
+
+
+def test_a_failed_probe_opens_it_for_twice_as_long():
+    made = driver(open_for=1.0)
+    end(made, 14, 14, 14)
+    made.clock.now += 1.0
+    assert [PASSED] == end(made, 14)
+
+    made.clock.now += 1.9
+    assert [OPEN] == end(made, 0)
+    made.clock.now += 0.1
+    assert [PASSED] == end(made, 0)
+
+
+def test_one_probe_at_a_time():
+    made = driver(open_for=1.0)
+    end(made, 14, 14, 14)
+    made.clock.now += 1.0
+    probe = made.begin()
+
+    assert [OPEN] == end(made, 0)
+    with pytest.raises(StopIteration):
+        probe.send(Outcome(0))
+    assert [PASSED] == end(made, 0)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "abandoned"])
+def test_a_probe_that_says_nothing_is_replaced(how):
+    made = driver(open_for=1.0)
+    end(made, 14, 14, 14)
+    made.clock.now += 1.0
+    probe = made.begin()
+
+    if how == "abandoned":
+        probe.close()
+    else:
+        with pytest.raises(StopIteration):
+            probe.send(Outcome(1))
+
+    assert [PASSED, PASSED] == end(made, 0, 0)
+
+
+def test_cancelled_says_nothing():
+    """It neither opens nor interrupts a row of failures."""
+    made = driver()
+
+    assert [PASSED] * 5 + [OPEN] == end(made, 14, 14, 1, 1, 14, 0)
+
+
+def test_a_success_ends_the_row():
+    made = driver()
+
+    assert [PASSED] * 6 == end(made, 14, 14, 0, 14, 14, 0)
+
+
+def test_a_refusal_below_does_not_count():
+    """A full concurrency limit is our doing: RESOURCE_EXHAUSTED from the wire counts, from below it does not."""
+    made = driver(below=(Full(),))
+
+    assert ["client_concurrency"] * 10 == end(made, *[0] * 10)
+
+
+def test_a_probe_refused_below_is_replaced():
+    clock = Clock()
+    _, stage = build(clock, open_for=1.0)
+    end(Driver(clock, per_attempt=(stage,)), 14, 14, 14)
+    clock.now += 1.0
+
+    assert ["client_concurrency"] == end(Driver(clock, per_attempt=(stage, Full())), 0)
+    assert [PASSED] == end(Driver(clock, per_attempt=(stage,)), 0)
+
+
+def test_a_call_abandoned_after_its_deadline_counts():
+    made = driver(consecutive_failures=1)
+    flow = made.begin(Call(METHOD, Arity.UNARY_UNARY, timeout=1.0))
+    made.clock.now += 1.0
+    flow.close()
+
+    assert [OPEN] == end(made, 0)
+
+
+def test_the_share_of_failures_opens_it():
+    made = driver(consecutive_failures=None, failure_ratio=0.5, minimum_calls=4)
+
+    assert [PASSED] * 4 + [OPEN] == end(made, 14, 0, 0, 14, 0)
+
+
+def test_answers_to_calls_from_before_do_not_count():
+    made = driver(open_for=1.0)
+    late = [made.begin() for _ in range(6)]
+    end(made, 14, 14, 14)
+    made.clock.now += 1.0
+    assert [PASSED] == end(made, 0)
+
+    for flow in late:
+        with pytest.raises(StopIteration):
+            flow.send(Outcome(14))
+
+    assert [PASSED] == end(made, 0)
+
+
+def test_its_state_is_a_metric():
+    clock = Clock()
+    made, stage = build(clock, open_for=1.0)
+
+    def gauge() -> list[float]:
+        return [series.value for series in made.telemetry.snapshot() if series.instrument is CIRCUIT_STATE]
+
+    circuit = Driver(clock, per_attempt=(stage,))
+    assert [0] == gauge()
+    end(circuit, 14, 14, 14)
+    assert [2] == gauge()
+    clock.now += 1.0
+    circuit.begin()
+    assert [1] == gauge()
+
+
+def test_without_a_policy_there_is_no_stage():
+    assert breaker.build(scope(Policy(), Clock())) is None
