@@ -20,9 +20,10 @@ _DESCRIPTION = """\
 Measure the mesh and the gateway beside what they are compared with, in one interleaved run on loopback.
 
 Each contender has a process of its own and reports its own CPU (user and system, all threads) before and after each
-window; another process makes the load, a third plays the backends, at about 10 us a call. The contender has one core, the
-other two processes have the rest. The contenders take turns in short windows, round by round, so that a busy machine slows them all alike. Trust the columns "extra" and "times", the
-median over the rounds of each round's difference and ratio; microseconds are only this machine's, at this moment.
+window; another process makes the load, a third plays the backends, at a tenth of what grpc.aio would take. The
+contender has one core, those two have the others. The contenders take turns in short windows, round by round, so that a
+busy machine slows them all alike. Trust the columns "extra" and "times", the median over the rounds of each round's
+difference and ratio; microseconds are only this machine's, at this moment.
 
 CPU a call depends on the load: an idle event loop pays for each wake-up what a busy one shares among many calls. So
 everything is measured twice, with 32 calls in flight and at 500 calls a second, and no figure is worth anything

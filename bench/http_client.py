@@ -30,8 +30,9 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         await self._answered
 
-    def close(self) -> None:
-        self._transport.close()
+    @property
+    def is_open(self) -> bool:
+        return not self._transport.is_closing()
 
     # asyncio's callbacks
 
@@ -76,15 +77,14 @@ class Pool:
 
     async def call(self) -> bytes:
         """Send the request on an idle connection and return the body of its answer."""
-        if self._idle:
+        while self._idle:
             connection = self._idle.pop()
+            # Servers close what has been idle for some seconds, as every contender is between its turns.
+            if connection.is_open:
+                break
         else:
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(Connection, self._host, self._port)
         await connection.send(self._request)
         self._idle.append(connection)
         return connection.body
-
-    def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()

@@ -36,7 +36,11 @@ _UNARY: Final = Arity.UNARY_UNARY
 
 
 class Gateway:
-    """Answers REST with gRPC."""
+    """Answers REST with gRPC.
+
+    To host it in a server of your own: `Gateway(load_environment(read_environment("mesh.yaml")))`, both of
+    `gateway.load`, and let the server run the lifespan.
+    """
 
     def __init__(self, blueprint: Blueprint) -> None:
         """Compile the blueprint. Channels are opened by the lifespan's startup, or by `open`."""
@@ -100,7 +104,14 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            await self._serve(Exchange(scope, receive, send, time.monotonic()))
+            exchange = Exchange(scope, receive, send, time.monotonic())
+            try:
+                await self._serve(exchange)
+            except asyncio.CancelledError:
+                # A client that goes away while it is sent an error.
+                if exchange.interruption is None or exchange.task is None:
+                    raise
+                exchange.task.uncancel()
         elif kind == "lifespan":
             await self._lifespan(receive, send)
         else:
@@ -144,6 +155,8 @@ class Gateway:
             if exchange.status:
                 # An answer has begun: the server must leave it incomplete.
                 raise
+            if not exchange.request_id:
+                self._name(exchange)
             await live.errors.fault(exchange, error)
         finally:
             self._watch.end(exchange)

@@ -138,6 +138,10 @@ class Exchange:
                 length = self._content_length = read_length(value)
             elif meaning is Meaning.TRANSFER_ENCODING:
                 chunked, self.body_unread = value, True
+            elif meaning is Meaning.CONTENT_ENCODING:
+                if value.lower() != b"identity":
+                    text = f'content encoding "{value[:40].decode("latin-1")}" is not supported: send the body as it is'
+                    raise RequestProblem(text, http_status=415)
             elif meaning is Meaning.TRACEPARENT:
                 # Two parents are none.
                 parsed = None if self.trace is not None else traceparent.parse(value.decode("latin-1"))

@@ -31,7 +31,9 @@ from mesh.telemetry.telemetry import Telemetry
 from mesh.v1 import policy_pb2
 
 # A server that nobody here wrote may have no health service, which gRPC's core complains about on standard error.
-_PLAIN: Final = policy_pb2.Policy(connection={"health_check": {"enabled": False}})
+_PLAIN: Final = policy_pb2.Policy(
+    connection=policy_pb2.Connection(health_check=policy_pb2.HealthCheck(enabled=False))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,8 @@ def load_environment(
         telemetry=telemetry,
         settings=settings,
         problems=problems,
-        title=environment.file.parent.name or "API",
+        title=environment.name or "API",
+        unannotated=settings.unannotated_methods,
     )
     _check_reachable(blueprint.table, plans, served, problems)
     if problems:
@@ -133,6 +136,7 @@ async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Bl
         settings=source.settings or Settings(),
         problems=problems,
         title=source.backend,
+        unannotated=True,
     )
     if problems:
         raise ConfigError(problems)
@@ -180,8 +184,9 @@ def _assemble(
     settings: Settings,
     problems: list[Problem],
     title: str,
+    unannotated: bool,
 ) -> Blueprint:
-    routes, found = table.read(exposed)
+    routes, found = table.read(exposed, unannotated=unannotated)
     problems.extend(found)
     policy_table = PolicyTable(_PLAIN, pool=schema.pool)
     if policies is not None:

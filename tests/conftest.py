@@ -1,1 +1,9 @@
 """Settings every test shares."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("mesh", settings.default, deadline=None)
+settings.load_profile("mesh")

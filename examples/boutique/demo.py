@@ -162,6 +162,10 @@ async def stay(supervisor: Supervisor, client: Client, printer: Printer, log: Lo
             "API": f"{client.base}/v1/pages/home",
             "API docs": f"{client.base}/docs",
             "OpenAPI": f"{client.base}/openapi.json",
+            **{
+                f"metrics of {process.launch.label}": f"http://{process.launch.metrics}/metrics"
+                for process in (*supervisor.instances("gateway"), *supervisor.instances("orders"))
+            },
             "logs": str(log.file),
         }
     )

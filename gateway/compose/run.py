@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 from google.protobuf.message import DecodeError, Message
 
 from gateway.compose.plan import Node, Plan
+from gateway.render.status import public_message
 from mesh.call import CODE_NAMES, Code, Outcome
 
 
@@ -152,7 +153,9 @@ class Run:
         if omitted:
             listed = getattr(response, self._plan.omitted_field)
             for node, code, details in omitted:
-                listed.add(step=node.name, status=CODE_NAMES[code], message=details, fields=node.fills)
+                # The response goes to the public, as an error would: without the addresses of backends.
+                message = public_message(details, unavailable=code == Code.UNAVAILABLE)
+                listed.add(step=node.name, status=CODE_NAMES[code], message=message, fields=node.fills)
         return Result(Outcome(0, value=response), omitted)
 
     def _begin(self, node: Node, now: float, moves: Moves) -> None:

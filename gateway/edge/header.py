@@ -33,6 +33,7 @@ class Meaning(enum.Enum):
 
     CONTENT_LENGTH = "content-length"
     CONTENT_TYPE = "content-type"
+    CONTENT_ENCODING = "content-encoding"
     TRANSFER_ENCODING = "transfer-encoding"
     HOST = "host"
     GRPC_TIMEOUT = "grpc-timeout"

@@ -53,7 +53,8 @@ def _render(detail: AnyProto, find: Find) -> dict[str, Any]:
     for pool in (find, descriptor_pool.Default().FindMessageTypeByName):
         try:
             message = message_factory.GetMessageClass(pool(name)).FromString(detail.value)
-            value = json_format.MessageToDict(message, descriptor_pool=message.DESCRIPTOR.file.pool)
+            own_pool: Any = message.DESCRIPTOR.file.pool
+            value = json_format.MessageToDict(message, descriptor_pool=own_pool)
         except (KeyError, DecodeError, TypeError, ValueError):
             continue
         # "If the Any contains a value that has a special JSON mapping, it will be converted as follows:
@@ -69,6 +70,6 @@ def _retry_after(details: Iterable[AnyProto]) -> int | None:
                 info = error_details_pb2.RetryInfo.FromString(detail.value)
             except DecodeError:
                 return None
-            delay = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+            delay: float = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
             return max(0, math.ceil(delay))
     return None

@@ -25,7 +25,11 @@ _ADDRESSES: Final = re.compile(
     r"\bipv[46]:|\bunix:|last error:|DNS resolution|name resolution", re.IGNORECASE
 )
 # What grpc's Python servers answer for an exception of the handler: its class and text are the service's own business.
-_EXCEPTION: Final = re.compile(r"Unexpected <class '|Exception (calling|iterating|serializing|deserializing)")
+# Compositions put in front of it which call it was.
+_EXCEPTION: Final = re.compile(
+    r'(step "\w+": |item \d+ of \d+: )*'
+    r"(Unexpected <class '|Exception (calling|iterating|serializing|deserializing))"
+)
 
 
 def http_status(code: int) -> int:

@@ -35,7 +35,8 @@ def channel(
     using = using or runtime.current()
     found = resolve(target, using.environment)
     policy = using.policies.connection(found.services)
-    arguments = [*channel_arguments(policy), *options]
+    # Of options given twice gRPC takes the first.
+    arguments = [*options, *channel_arguments(policy)]
     chain = [*interceptors, *client_interceptors(found.name, using=using)]
     if credentials is None:
         return grpc.aio.insecure_channel(found.uri, options=arguments, interceptors=chain)

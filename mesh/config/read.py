@@ -46,6 +46,7 @@ def read(proto: config_pb2.Environment, at: Problems, *, file: Path, lines: Mapp
     _names(services, at.field("services"))
     _order(services, at.field("services"))
     return Environment(
+        name=proto.name or file.parent.name,
         file=file,
         services=services,
         gateway=_gateway(proto.gateway, at.field("gateway")) if proto.HasField("gateway") else None,
@@ -202,6 +203,7 @@ def _gateway(proto: config_pb2.Gateway, at: Problems) -> Gateway:
         ignore_unknown_query=proto.unknown_query == config_pb2.UNKNOWN_QUERY_IGNORE,
         stop_timeout=seconds(proto, "stop_timeout", at, default=default.stop_timeout, most=_DAY),
         access_log=flag(proto, "access_log", default=default.access_log),
+        unannotated_methods=flag(proto, "unannotated_methods", default=default.unannotated_methods),
     )
 
 

@@ -20,6 +20,7 @@ def resolve(
     """Return the environment as text of the same schema, with started services as endpoints and absolute paths."""
     proto = config_pb2.Environment()
     proto.CopyFrom(environment.proto)
+    proto.name = environment.name
     for service in proto.services:
         if service.name in endpoints:
             for name in ("command", "instances", "directory", "environment", "after"):

@@ -48,6 +48,8 @@ class Gateway:
     ignore_unknown_query: bool = False
     stop_timeout: float = 10.0
     access_log: bool = True
+    unannotated_methods: bool = False
+    """Methods without google.api.http are exposed too."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class Environment:
     """What a `mesh.yaml` says. Paths are absolute."""
 
     file: Path
+    name: str = ""
     services: tuple[Service, ...] = ()
     gateway: Gateway | None = None
     telemetry: Telemetry = Telemetry()

@@ -69,17 +69,18 @@ class RateWindow:
         self._clear(now)
 
     def _roll(self, now: float) -> None:
-        steps = int((now - self._ends) // self._width) + 1
-        if steps >= len(self._calls):
+        if now - self._ends >= self._width * (len(self._calls) - 1):
             self._clear(now)
             return
-        for _ in range(steps):
+        # One at a time, not by division: rounding must not leave a bucket that is full already at `now`, or the same
+        # question at the same time would get two answers.
+        while now >= self._ends:
             self._newest = (self._newest + 1) % len(self._calls)
             self._total -= self._calls[self._newest]
             self._total_failures -= self._failures[self._newest]
             self._calls[self._newest] = 0
             self._failures[self._newest] = 0
-        self._ends += steps * self._width
+            self._ends += self._width
 
     def _clear(self, now: float) -> None:
         self._calls[:] = [0] * len(self._calls)

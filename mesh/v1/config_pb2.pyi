@@ -58,6 +58,9 @@ class Environment(_message.Message):
     GATEWAY_FIELD_NUMBER: _builtins.int
     TELEMETRY_FIELD_NUMBER: _builtins.int
     DESCRIPTORS_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What the environment is called: the title of the gateway's documentation. Default: the name of the file's folder."""
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___Service]:
         """The services of the environment, by the names that `mesh.channel(name)` resolves."""
@@ -88,10 +91,11 @@ class Environment(_message.Message):
         gateway: Global___Gateway | None = ...,
         telemetry: Global___Telemetry | None = ...,
         descriptors: _abc.Iterable[_builtins.str] | None = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gateway", b"gateway", "policies", b"policies", "telemetry", b"telemetry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["descriptors", b"descriptors", "gateway", b"gateway", "policies", b"policies", "services", b"services", "telemetry", b"telemetry"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["descriptors", b"descriptors", "gateway", b"gateway", "name", b"name", "policies", b"policies", "services", b"services", "telemetry", b"telemetry"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,6 +315,7 @@ class Gateway(_message.Message):
     UNKNOWN_QUERY_FIELD_NUMBER: _builtins.int
     STOP_TIMEOUT_FIELD_NUMBER: _builtins.int
     ACCESS_LOG_FIELD_NUMBER: _builtins.int
+    UNANNOTATED_METHODS_FIELD_NUMBER: _builtins.int
     listen: _builtins.str
     """Where it listens, as `HOST:PORT`. Default: 127.0.0.1:8080."""
     workers: _builtins.int
@@ -323,6 +328,10 @@ class Gateway(_message.Message):
     """What to do with query parameters the method does not know. Default: UNKNOWN_QUERY_REFUSE."""
     access_log: _builtins.bool
     """Whether each request writes a line of JSON to standard output. Default: true."""
+    unannotated_methods: _builtins.bool
+    """Whether methods without a google.api.http annotation are exposed too, as `POST /package.Service/Method`.
+    Default: false; what nobody annotated stays inside. (`mesh gateway --backend` exposes them.)
+    """
     @_builtins.property
     def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The gRPC services exposed, by full name. Default: every service some `serves` lists, and every composed one."""
@@ -366,21 +375,26 @@ class Gateway(_message.Message):
         unknown_query: Global___UnknownQuery.ValueType = ...,
         stop_timeout: _duration_pb2.Duration | None = ...,
         access_log: _builtins.bool | None = ...,
+        unannotated_methods: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_access_log", b"_access_log", "_max_body_bytes", b"_max_body_bytes", "_workers", b"_workers", "access_log", b"access_log", "body_timeout", b"body_timeout", "max_body_bytes", b"max_body_bytes", "request_timeout", b"request_timeout", "stop_timeout", b"stop_timeout", "workers", b"workers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_access_log", b"_access_log", "_max_body_bytes", b"_max_body_bytes", "_unannotated_methods", b"_unannotated_methods", "_workers", b"_workers", "access_log", b"access_log", "body_timeout", b"body_timeout", "max_body_bytes", b"max_body_bytes", "request_timeout", b"request_timeout", "stop_timeout", b"stop_timeout", "unannotated_methods", b"unannotated_methods", "workers", b"workers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_access_log", b"_access_log", "_max_body_bytes", b"_max_body_bytes", "_workers", b"_workers", "access_log", b"access_log", "body_timeout", b"body_timeout", "forward_headers", b"forward_headers", "grpc_listen", b"grpc_listen", "listen", b"listen", "max_body_bytes", b"max_body_bytes", "request_timeout", b"request_timeout", "return_headers", b"return_headers", "services", b"services", "stop_timeout", b"stop_timeout", "unknown_query", b"unknown_query", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_access_log", b"_access_log", "_max_body_bytes", b"_max_body_bytes", "_unannotated_methods", b"_unannotated_methods", "_workers", b"_workers", "access_log", b"access_log", "body_timeout", b"body_timeout", "forward_headers", b"forward_headers", "grpc_listen", b"grpc_listen", "listen", b"listen", "max_body_bytes", b"max_body_bytes", "request_timeout", b"request_timeout", "return_headers", b"return_headers", "services", b"services", "stop_timeout", b"stop_timeout", "unannotated_methods", b"unannotated_methods", "unknown_query", b"unknown_query", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__access_log: _TypeAlias = _typing.Literal["access_log"]  # noqa: Y015
     _WhichOneofArgType__access_log: _TypeAlias = _typing.Literal["_access_log", b"_access_log"]  # noqa: Y015
     _WhichOneofReturnType__max_body_bytes: _TypeAlias = _typing.Literal["max_body_bytes"]  # noqa: Y015
     _WhichOneofArgType__max_body_bytes: _TypeAlias = _typing.Literal["_max_body_bytes", b"_max_body_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__unannotated_methods: _TypeAlias = _typing.Literal["unannotated_methods"]  # noqa: Y015
+    _WhichOneofArgType__unannotated_methods: _TypeAlias = _typing.Literal["_unannotated_methods", b"_unannotated_methods"]  # noqa: Y015
     _WhichOneofReturnType__workers: _TypeAlias = _typing.Literal["workers"]  # noqa: Y015
     _WhichOneofArgType__workers: _TypeAlias = _typing.Literal["_workers", b"_workers"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__access_log) -> _WhichOneofReturnType__access_log | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_body_bytes) -> _WhichOneofReturnType__max_body_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unannotated_methods) -> _WhichOneofReturnType__unannotated_methods | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__workers) -> _WhichOneofReturnType__workers | None: ...
 

@@ -106,7 +106,10 @@ def test_a_connection_may_take_its_time():
 def test_the_service_config_in_full():
     policy = ConnectionPolicy.read(
         json_format.ParseDict(
-            {"load_balancing": "LOAD_BALANCING_WEIGHTED_ROUND_ROBIN", "outlier_detection": {"interval": "0.5s"}},
+            {
+                "load_balancing": "LOAD_BALANCING_WEIGHTED_ROUND_ROBIN",
+                "outlier_detection": {"interval": "0.5s"},
+            },
             policy_pb2.Connection(),
         ),
         Problems(),

@@ -36,7 +36,7 @@ PROBLEMS = [
     ("- x", "mesh.yaml: a list is not a mapping of the fields of mesh.v1.Environment"),
     ("? [a]\n: b", "mesh.yaml: a key of a mapping must be text, on line 1"),
     ("serivces: []", 'mesh.yaml:1: serivces: unknown field; did you mean "services"?'),
-    ("zzz: []", "mesh.yaml:1: zzz: unknown field; known: services, policies, gateway, telemetry, descriptors"),
+    ("zzz: []", "mesh.yaml:1: zzz: unknown field; known: services, policies, gateway, telemetry, descriptors, name"),
     ("services:\n- name: a\n- name: b\n  name: c", "mesh.yaml:3: services[1].name: given twice, on line 3 and on line 4"),
     ("services:\n- start_timeout: 1s\n  startTimeout: 2s", "mesh.yaml:2: services[0].start_timeout: given twice, on line 2 and on line 3"),
     ("services: x", 'mesh.yaml:1: services: "x" is not a list'),

@@ -77,6 +77,18 @@ def test_clock_that_goes_back_counts_into_the_newest_bucket() -> None:
     assert window.total(107.0) == 0
 
 
+def test_asking_twice_at_one_time_gives_one_answer() -> None:
+    """Ten pieces of 0.8 s have edges that binary cannot write; the edge a time falls on is decided once."""
+    for sixteenths in range(1, 31):
+        window, now = RateWindow(span=8.0, now=0.0), 0.0
+        for _ in range(60):
+            now += sixteenths / 16
+
+            assert window.failures(now) == window.failures(now)
+
+            window.record(False, now)
+
+
 def test_repr_says_what_it_counts() -> None:
     window = RateWindow(span=4.0, now=0.0)
     window.record(False, 0.0)

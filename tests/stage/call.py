@@ -65,7 +65,9 @@ class Driver:
         self.attempts.append(next(flow))
         return flow
 
-    def call(self, answer: Callable[[int], Outcome], call: Call | None = None, seconds: float = 0.0) -> Outcome:
+    def call(
+        self, answer: Callable[[int], Outcome], call: Call | None = None, seconds: float = 0.0
+    ) -> Outcome:
         """Make one call; attempt n takes `seconds` and ends as `answer(n)`."""
         flow = run(self.chain, call or Call(METHOD, Arity.UNARY_UNARY), self.clock, self.random)
         try:

@@ -14,7 +14,8 @@ from tests.stage.call import METHOD, Clock, scope
 from tests.telemetry.drive import ENDINGS, end
 
 POLICY = Policy(
-    client_concurrency=ConcurrencyPolicy(max_in_flight=2), server_concurrency=ConcurrencyPolicy(max_in_flight=2)
+    client_concurrency=ConcurrencyPolicy(max_in_flight=2),
+    server_concurrency=ConcurrencyPolicy(max_in_flight=2),
 )
 
 

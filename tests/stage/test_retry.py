@@ -43,9 +43,7 @@ def details(*messages) -> bytes:
 def retry_info(seconds: float) -> bytes:
     wait = duration_pb2.Duration()
     wait.FromNanoseconds(int(seconds * 1e9))
-    return details(
-        error_details_pb2.ErrorInfo(reason="busy"), error_details_pb2.RetryInfo(retry_delay=wait)
-    )
+    return details(error_details_pb2.ErrorInfo(reason="busy"), error_details_pb2.RetryInfo(retry_delay=wait))
 
 
 @pytest.mark.parametrize("code", range(1, 17))

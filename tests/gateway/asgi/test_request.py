@@ -173,6 +173,11 @@ async def test_only_json_is_read(app):
     ).status == 200
 
 
+async def test_a_compressed_body_is_refused(app):
+    response = await call(app, "POST", "/v1/books", b"\x1f\x8b", headers=[("content-encoding", "gzip")])
+    assert (response.status, response.json["code"]) == (415, 3)
+
+
 async def test_an_announced_body_over_the_limit_is_not_read(make):
     app = await make(max_body_bytes=10)
     request = Request("POST", "/v1/books", headers=[("content-length", "11")])
