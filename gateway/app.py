@@ -20,7 +20,7 @@ from gateway.edge.header import RequestHeaders
 from gateway.edge.trace import EdgeTracing
 from gateway.edge.watch import Watch
 from gateway.exchange import Exchange, Interruption
-from gateway.live import READY, compile_live
+from gateway.live import HEALTH, READY, compile_live
 from gateway.problem import RequestProblem
 from gateway.render.error import headers_of
 from mesh.call import Arity, Call, Code
@@ -162,7 +162,7 @@ class Gateway:
             self._watch.end(exchange)
             now = time.monotonic()
             durations.record(exchange.status or CLIENT_CLOSED, now - exchange.started)
-            if self._log is not None:
+            if self._log is not None and not (exchange.route == "" and exchange.path in _PROBES):
                 self._log.write(exchange, now)
             if span is not None:
                 span.end(exchange)
@@ -250,5 +250,8 @@ class Gateway:
     def __repr__(self) -> str:
         return f"<Gateway {self._live.blueprint!r} in_flight={self.in_flight} draining={self.draining}>"
 
+
+_PROBES: Final = frozenset({HEALTH, READY})
+"""What probes ask for every second: their answers are not in the access log."""
 
 _READS: Final = frozenset({"GET", "HEAD"})

@@ -124,7 +124,7 @@ async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Bl
     # What a server lists by reflection it serves itself, composed or not; descriptors do not say who does.
     plans = _compile_plans(schema, problems) if source.descriptors else {}
     known = {service.full_name: service for service in schema.services}
-    exposed = _named(known, source.services, problems) if source.services else schema.services
+    exposed = _named(known, source.services, "services", problems) if source.services else schema.services
     blueprint = _assemble(
         schema,
         exposed,
@@ -229,17 +229,17 @@ def _exposed(
 ) -> list[ServiceDescriptor]:
     known = {service.full_name: service for service in schema.services}
     if wanted:
-        return _named(known, wanted, problems)
+        return _named(known, wanted, "gateway.services", problems)
     composed = {method[1:].partition("/")[0] for method in plans}
     return [service for name, service in known.items() if name in served or name in composed]
 
 
 def _named(
-    known: Mapping[str, ServiceDescriptor], wanted: Sequence[str], problems: list[Problem]
+    known: Mapping[str, ServiceDescriptor], wanted: Sequence[str], path: str, problems: list[Problem]
 ) -> list[ServiceDescriptor]:
     problems.extend(
-        Problem("services", f'"{name}" is not a service of the schema{suggest(name, known)}')
-        for name in wanted
+        Problem(f"{path}[{index}]", f'"{name}" is not a service of the schema{suggest(name, known)}')
+        for index, name in enumerate(wanted)
         if name not in known
     )
     return [known[name] for name in wanted if name in known]

@@ -46,7 +46,7 @@ async def test_a_service_nobody_knows(backend):
     with pytest.raises(ConfigError) as info:
         await load(Source(backend=backend.address, services=("library.v1.LibaryService",)))
     assert problems(info) == [
-        'services: "library.v1.LibaryService" is not a service of the schema; did you mean "library.v1.LibraryService"?'
+        'services[0]: "library.v1.LibaryService" is not a service of the schema; did you mean "library.v1.LibraryService"?'
     ]
 
 
