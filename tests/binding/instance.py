@@ -1,6 +1,6 @@
-"""An instance of a service in a process of its own: `python instance.py NAME HOST:PORT LAME_DUCK`.
+"""An instance of a service in a process of its own: `python -m tests.binding.instance NAME HOST:PORT LAME_DUCK`.
 
-Prints its address when it serves, and how many calls were cut off when it has stopped.
+Prints how many calls were cut off when it has stopped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 
 import mesh
 
-from tests.binding.node import Node, runtime
+from .node import Node, runtime
 
 
 class Instance(Node):
@@ -18,35 +18,20 @@ class Instance(Node):
 
     cut = 0
 
-    async def _unary(self, request, context):
+    async def greet(self, request, context):
         try:
-            return await super()._unary(request, context)
+            await (asyncio.Event().wait() if request == b"hang" else asyncio.sleep(0.02))
         except asyncio.CancelledError:
             self.cut += 1
             raise
-
-    async def greet(self, request, context):
-        if request == b"hang":
-            await asyncio.Event().wait()
-        await asyncio.sleep(0.02)
         return self.name.encode()
-
-
-class Server(mesh.Server):
-    """Says where it listens."""
-
-    async def start(self):
-        address = await super().start()
-        print(address, flush=True)
-        return address
 
 
 def main(name: str, listen: str, lame_duck: str) -> None:
     instance = Instance(name)
-    made = mesh.server(name, listen=listen, lame_duck=float(lame_duck), grace=30.0, using=runtime())
-    made.__class__ = Server
-    instance.add_to(made)
-    made.run()
+    server = mesh.server(name, listen=listen, lame_duck=float(lame_duck), grace=30.0, using=runtime())
+    instance.add_to(server)
+    server.run()
     print(f"cut {instance.cut}", flush=True)
 
 

@@ -1,8 +1,12 @@
-"""A backend as a process: prints its address, serves until its standard input ends, hangs when told to."""
+"""A backend as a process: prints its address, hangs when told to, serves until its standard input ends.
+
+Under `mesh up`, which gives it no standard input, it serves until it is told to stop.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import Any
 
@@ -60,6 +64,9 @@ async def main() -> None:
         weather_pb2_grpc.add_CalmServiceServicer_to_server(Calm(), server)
     else:
         weather_pb2_grpc.add_StormServiceServicer_to_server(Storm(), server)
+    if "MESH_INSTANCE" in os.environ:
+        await server.serve()
+        return
     sys.stdout.write(f"{await server.start()}\n")
     sys.stdout.flush()
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -60,9 +60,7 @@ class Sky:
 def generated(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Return a folder with stubs and a descriptor set."""
     folder = tmp_path_factory.mktemp("weather")
-    generate(
-        Request(folders=(HERE / "protos",), out=folder / "stubs", descriptors=folder / "weather.binpb")
-    )
+    generate(Request(folders=(HERE / "protos",), out=folder / "stubs", descriptors=folder / "weather.binpb"))
     return folder
 
 
@@ -76,9 +74,7 @@ def raise_sky(generated: pathlib.Path) -> Iterator[Callable[..., Sky]]:
         calm, storm = backends
         metrics = free_port()
         file = generated / "mesh.yaml"
-        file.write_text(
-            MESH.format(calm=calm.address, storm=storm.address, wreck=wreck, metrics=metrics)
-        )
+        file.write_text(MESH.format(calm=calm.address, storm=storm.address, wreck=wreck, metrics=metrics))
         for backend in backends:
             backend.start()
         gateways.append(GatewayProcess("gateway", "--config", str(file)))

@@ -51,7 +51,7 @@ OPEN_FOR = 0.5
 BUDGET_RATIO, BUDGET_FLOOR, BUDGET_WINDOW = 0.2, 1.0, 2.0
 
 # Two cores may be shared with anything: what must be quick is judged by its median, what must end by this.
-LATE = 1.5
+LATE = 2.0
 QUICK = 0.25
 
 
@@ -125,7 +125,7 @@ def check_unaffected(load: Load, began: float, healthy: float) -> None:
     """The other backend's requests succeed and take as long as ever."""
     calm = load.since(began, "/v1/sky")
     assert {200} == {answer.status for answer in calm}
-    assert median(calm) < 3 * healthy + 0.05
+    assert median(calm) < 3 * healthy + QUICK
     assert max(answer.seconds for answer in calm) < LATE
 
 
@@ -220,7 +220,9 @@ async def test_a_backend_hangs_dies_and_comes_back(raise_sky):
         calls = sum(dead.grew(CALLS, method) for method in (WIND, GUST))
         earned = BUDGET_RATIO * calls * (dead.seconds + BUDGET_WINDOW) / dead.seconds
         floor = BUDGET_FLOOR * (dead.seconds + BUDGET_WINDOW)
-        assert 0 < retries <= earned + floor + LOAD["/v1/gust"].connections
+        at_most = earned + floor + LOAD["/v1/gust"].connections
+        assert 0 < retries <= at_most
+        assert at_most < 2 * dead.grew(CALLS, GUST), "what three attempts without a budget would have made"
 
         # Back, at the same address.
         storm.start()
@@ -330,6 +332,4 @@ async def test_what_a_backend_says_of_itself_stays_inside(raise_sky):
 
 
 async def succeed(load: Load, paths: Any) -> bool:
-    return all(
-        {200} == {answer.status for answer in load.since(0.0, path)[-3:]} for path in paths
-    )
+    return all({200} == {answer.status for answer in load.since(0.0, path)[-3:]} for path in paths)
