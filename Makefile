@@ -19,8 +19,10 @@ WORKERS := 2
 ARGS :=
 
 export PATH := $(VENV)/bin:$(PATH)
-# Empty means off. A machine that sets it compiles every module at every start, which triples start-up.
+# Empty means off. A machine that sets the first compiles every module at every start, which triples start-up; one that
+# sets the second hides what buffered output does to the programs of everybody else.
 export PYTHONDONTWRITEBYTECODE :=
+export PYTHONUNBUFFERED :=
 
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready

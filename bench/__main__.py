@@ -60,7 +60,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help=f"one of {', '.join(names)}; repeatable",
     )
     parser.add_argument("--rounds", type=int, help="how often each contender takes its turn (12; quick: 4)")
-    parser.add_argument("--seconds", type=float, help="how long a turn takes (0.5; quick: 0.35)")
+    parser.add_argument("--seconds", type=float, help="how long a turn takes (0.5; quick: 0.3)")
     parser.add_argument("--concurrency", type=int, default=32, help="calls in flight when saturated (32)")
     parser.add_argument("--rate", type=float, default=500.0, help="calls a second when not (500)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there as well")
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
     wanted = _wanted(asked.only)
     comparisons = [comparison for comparison in COMPARISONS if comparison.name in wanted]
     rounds = asked.rounds or (4 if asked.quick else 12)
-    seconds = asked.seconds or (0.35 if asked.quick else 0.5)
+    seconds = asked.seconds or (0.3 if asked.quick else 0.5)
     loads = [
         Load(concurrency=asked.concurrency, seconds=seconds),
         Load(concurrency=asked.concurrency, rate=asked.rate, seconds=seconds),

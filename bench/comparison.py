@@ -41,6 +41,7 @@ COMPARISONS: Final = (
         contenders=(
             ("client_bare", "grpc.aio"),
             ("client_arguments", "grpc.aio + our channel arguments"),
+            ("client_idle", "grpc.aio + an idle interceptor"),
             ("client_mesh", "mesh.channel"),
             ("client_otel", "grpc.aio + otel instrumentation"),
         ),

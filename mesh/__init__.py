@@ -5,6 +5,7 @@ server = mesh.server("catalog")          # the same on the serving side, with he
 """
 
 from mesh.binding.channel import channel, client_interceptors
+from mesh.binding.run import run
 from mesh.binding.server import Server, server, server_interceptors
 from mesh.errors import ChainError, ConfigError, MeshError
 
@@ -15,6 +16,7 @@ __all__ = [
     "Server",
     "channel",
     "client_interceptors",
+    "run",
     "server",
     "server_interceptors",
 ]

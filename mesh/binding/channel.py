@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,8 +31,10 @@ def channel(
     list of `IP:PORT`. The application's `interceptors` run before the mesh's, once per call whatever is retried.
     `options` are gRPC channel arguments and win over the policy's. Without `credentials` the channel is plaintext.
 
-    Raises ConfigError when the target or the environment cannot be used. Nothing is connected yet.
+    Raises ConfigError when the target or the environment cannot be used, and RuntimeError outside a running event loop,
+    to which grpc.aio binds a channel for good. Nothing is connected yet.
     """
+    _require_loop()
     using = using or runtime.current()
     found = resolve(target, using.environment)
     policy = using.policies.connection(found.services)
@@ -41,6 +44,16 @@ def channel(
     if credentials is None:
         return grpc.aio.insecure_channel(found.uri, options=arguments, interceptors=chain)
     return grpc.aio.secure_channel(found.uri, credentials, options=arguments, interceptors=chain)
+
+
+def _require_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "mesh.channel needs the running event loop, to which the channel will belong: open it inside `async def "
+            "main()` and start that with mesh.run(main())"
+        ) from None
 
 
 def client_interceptors(target: str, *, using: Runtime | None = None) -> list[grpc.aio.ClientInterceptor]:

@@ -7,7 +7,7 @@ kinds would be registered for unary-unary only.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import grpc.aio
 
@@ -18,6 +18,9 @@ from mesh.binding.stream_aio import Start, StreamHandle, StreamStreamHandle, Una
 from mesh.binding.unary_aio import StreamUnaryHandle
 from mesh.call import CURRENT, Arity, Attempt, Call, Outcome
 from mesh.chain import Chains
+
+_OK: Final = Outcome(0)
+"""The answer itself stays in grpc's call, so one outcome does for all."""
 
 Continuation = Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]]
 
@@ -90,9 +93,10 @@ class UnaryUnary(_Client, grpc.aio.UnaryUnaryClientInterceptor):
             wire = await continuation(_details(client_call_details, call, effect), request)
             try:
                 # The call, never its code(): cancelling a task that waits for code() leaves the server running.
-                return Outcome(0, value=await wire)
+                await wire
             except grpc.aio.AioRpcError as error:
                 return outcome_of(error)
+            return _OK
 
         outcome = await drive_aio.unary(flow, attempt)
         if wire is None or outcome.rejected_by or (outcome.code and outcome.error is None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -60,6 +61,8 @@ class Screen:
                 sys.stdout.write(f"{click.style(prefix, fg=colour) if colour else prefix}{line}\n")
                 sys.stdout.flush()
         except OSError:  # `mesh up | head` is over
+            # What the buffer still holds goes nowhere, or writing it at exit would fail again and make the status 120.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             self._closed()
 
     def say(self, text: str) -> None:

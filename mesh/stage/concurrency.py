@@ -19,7 +19,7 @@ class Concurrency(Stage):
     def __init__(self, name: str, limit: ConcurrencyLimit, where: str, most: int) -> None:
         self.name = name
         self._limit = limit
-        self._rejection = Outcome(8, f"{most} calls of {where} are in flight, the limit", rejected_by=name)
+        self._rejection = Outcome(8, f"{where} has {most} in flight, the limit", rejected_by=name)
 
     def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002
         return None if self._limit.try_acquire() else self._rejection

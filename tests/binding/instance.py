@@ -32,7 +32,7 @@ def main(name: str, listen: str, lame_duck: str) -> None:
     server = mesh.server(name, listen=listen, lame_duck=float(lame_duck), grace=30.0, using=runtime())
     instance.add_to(server)
     server.run()
-    print(f"cut {instance.cut}", flush=True)
+    sys.stdout.write(f"cut {instance.cut}\n")
 
 
 if __name__ == "__main__":

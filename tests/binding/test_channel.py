@@ -97,7 +97,7 @@ async def test_a_name_of_the_environment_with_its_policies(tmp_path):
             hanging = asyncio.ensure_future(call(channel, BUY))
             await until(lambda: any(node.entered.is_set() for node in nodes))
 
-            with pytest.raises(grpc.aio.AioRpcError, match="1 calls of /shop.v1.Shop/Buy are in flight"):
+            with pytest.raises(grpc.aio.AioRpcError, match=r"/shop\.v1\.Shop/Buy has 1 in flight"):
                 await call(channel, BUY)
 
             hanging.cancel()
@@ -279,7 +279,7 @@ async def test_a_connection_may_take_longer_than_the_first_backoff():
         pipes.add(asyncio.ensure_future(late(onward[0], writer)))
 
     proxy = await asyncio.start_server(accept, "127.0.0.1", 0)
-    address = "127.0.0.1:{}".format(proxy.sockets[0].getsockname()[1])
+    address = f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
     async with mesh.channel(address, using=runtime(f"defaults: {{{RETRY_OFF}}}")) as channel:
         assert "distant" == await call(channel)
 

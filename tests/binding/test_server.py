@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import signal
 import time
@@ -227,8 +228,7 @@ async def test_watchers_of_health_do_not_hold_up_the_drain():
 
         for watch in watches:
             with pytest.raises(grpc.aio.AioRpcError, match="the server is stopping"):
-                while await watch.read() is not grpc.aio.EOF:
-                    pass
+                await _read_all(watch)
 
 
 async def test_draining_twice_drains_once():
@@ -350,7 +350,7 @@ async def test_interceptors_for_a_server_of_ones_own():
         node.answer = node.hang
         hanging = asyncio.ensure_future(_wait(channel.unary_unary(GET)(b"")))
         await until(lambda: node.calls == 4)
-        with pytest.raises(grpc.aio.AioRpcError, match="1 calls of /shop.v1.Shop/Get are in flight"):
+        with pytest.raises(grpc.aio.AioRpcError, match=r"/shop\.v1\.Shop/Get has 1 in flight"):
             await channel.unary_unary(GET)(b"")
         hanging.cancel()
     await server.stop(None)
@@ -369,13 +369,9 @@ async def test_a_signal_under_load_ends_it_well(number):
 
         async def load() -> None:
             nonlocal answers
-            while True:
-                try:
-                    await channel.unary_unary(BUY)(b"", timeout=5)
-                except grpc.aio.AioRpcError as error:
-                    assert grpc.StatusCode.UNAVAILABLE == error.code()
-                    return
-                answers += 1
+            with contextlib.suppress(grpc.aio.AioRpcError):  # when it is gone
+                while await channel.unary_unary(BUY)(b"", timeout=5):
+                    answers += 1
 
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             for _ in range(8):
@@ -408,6 +404,10 @@ async def test_a_second_signal_stops_at_once():
 
 async def _wait(call):
     return await call
+
+
+async def _read_all(stream) -> list:
+    return [message async for message in stream]
 
 
 async def _met(channel, names: set[bytes]) -> None:

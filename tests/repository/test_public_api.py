@@ -18,11 +18,12 @@ PUBLIC = {
         "Server",
         "channel",
         "client_interceptors",
+        "run",
         "server",
         "server_interceptors",
     ],
 }
-SERVER = ["drain", "run", "serve", "start", "stop"]
+SERVER = ["drain", "run", "serve", "start", "stop", "wait_for_termination"]
 """What an application calls; generated code calls `add_generic_rpc_handlers` and its sibling."""
 
 

@@ -44,7 +44,7 @@ def test_what_exceeds_the_limit_is_refused(side):
     refused = stage.admit(None, 0.0)
 
     assert 8 == refused.code
-    assert "2 calls of /shop.v1.Shop/Get are in flight, the limit" == refused.details
+    assert "/shop.v1.Shop/Get has 2 in flight, the limit" == refused.details
     assert f"{side.value}_concurrency" == refused.rejected_by == stage.name
 
 

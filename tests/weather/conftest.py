@@ -30,7 +30,7 @@ policies:
       policy: {{deadline: {{default_timeout: 5s}}}}
     - service: weather.v1.StormService
       policy:
-        deadline: {{default_timeout: 0.3s, max_timeout: 0.3s}}
+        deadline: {{default_timeout: 0.5s, max_timeout: 0.5s}}
         circuit_breaker: {{consecutive_failures: 10, failure_ratio: 0, open_for: 0.5s, max_open_for: 1s}}
       methods:
         - {{method: GetGust, policy: {{circuit_breaker: {{enabled: false}}}}}}
@@ -38,7 +38,7 @@ policies:
         - {{method: SetMood, policy: {{deadline: {{default_timeout: 5s, max_timeout: 5s}}}}}}
     - service: weather.v1.WreckService
       policy:
-        deadline: {{default_timeout: 0.3s, max_timeout: 0.3s}}
+        deadline: {{default_timeout: 0.5s, max_timeout: 0.5s}}
         circuit_breaker: {{enabled: false}}
         connection: {{health_check: {{enabled: false}}}}
 gateway: {{listen: "127.0.0.1:0"}}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import signal
-import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,6 +12,20 @@ from typing import Any
 
 import pytest
 
+from tests.weather.expectation import (
+    BUDGET_FLOOR,
+    BUDGET_RATIO,
+    BUDGET_WINDOW,
+    DEADLINE,
+    LATE,
+    QUICK,
+    check_errors,
+    check_unaffected,
+    is_well,
+    median,
+    omitted,
+    stops_cleanly,
+)
 from tests.weather.load import Answer, Connection, Load, Stream
 from tests.weather.metrics import (
     ACTIVE,
@@ -44,15 +56,9 @@ LOAD = {
 }
 ASKED = sum(stream.connections * stream.per_second for stream in LOAD.values())
 
-# The policies of conftest.
-DEADLINE = 0.3
+# The circuit breaker of conftest.
 FAILURES_IN_A_ROW = 10
 OPEN_FOR = 0.5
-BUDGET_RATIO, BUDGET_FLOOR, BUDGET_WINDOW = 0.2, 1.0, 2.0
-
-# Two cores may be shared with anything: what must be quick is judged by its median, what must end by this.
-LATE = 2.0
-QUICK = 0.25
 
 
 class Phase:
@@ -97,36 +103,9 @@ async def circuit_is(metrics: int, state: float) -> bool:
     return state == (await scrape(metrics)).total(CIRCUIT, WIND)
 
 
-def median(answers: Sequence[Answer]) -> float:
-    return statistics.median(answer.seconds for answer in answers)
-
-
 def most_attempts(seconds: float) -> float:
     """Return how many attempts may end while a circuit is open: those in flight when it opened, and its probes."""
     return LOAD["/v1/wind"].connections + seconds / OPEN_FOR + 2
-
-
-def omitted(answer: Answer) -> list[tuple[str, str]]:
-    return [(step["step"], step["status"]) for step in answer.body.get("omitted", ())]
-
-
-def check_errors(answers: Sequence[Answer]) -> None:
-    """Whatever happens behind it, a client gets a google.rpc.Status, and nothing about the inside."""
-    codes = {503: 14, 504: 4}
-    for answer in answers:
-        assert "Traceback" not in answer.text
-        assert "ipv4:" not in answer.text, "addresses are the inside's business"
-        if answer.status != 200:
-            assert set(answer.body) == {"code", "message", "details"}
-            assert codes[answer.status] == answer.body["code"], answer
-
-
-def check_unaffected(load: Load, began: float, healthy: float) -> None:
-    """The other backend's requests succeed and take as long as ever."""
-    calm = load.since(began, "/v1/sky")
-    assert {200} == {answer.status for answer in calm}
-    assert median(calm) < 3 * healthy + QUICK
-    assert max(answer.seconds for answer in calm) < LATE
 
 
 async def set_mood(port: int, **mood: bool) -> tuple[int, int]:
@@ -151,10 +130,9 @@ async def test_a_backend_hangs_dies_and_comes_back(raise_sky):
     async with Load(port, LOAD) as load:
         # Healthy. The first requests wait for connections.
         await until(lambda: all_paths_answer(load))
-        healthy = await during(load, metrics, 1.5)
+        healthy = await during(load, metrics, 1.0)
         usual = median(healthy.of("/v1/sky"))
-        assert {200} == {answer.status for answer in healthy.answers}
-        assert not any(omitted(answer) for answer in healthy.of("/v1/page"))
+        assert is_well(healthy.answers)
         assert len(healthy.answers) > 0.3 * ASKED * healthy.seconds, "it was under load"
         assert healthy.grew(REJECTIONS, WIND) == 0
         assert healthy.grew(ATTEMPTS, GUST) == pytest.approx(healthy.grew(CALLS, GUST), abs=8)
@@ -163,7 +141,7 @@ async def test_a_backend_hangs_dies_and_comes_back(raise_sky):
         await set_mood(port, hangs=True)
         began = time.monotonic()
         opened_after = await until(lambda: circuit_is(metrics, OPEN))
-        hanging = await during(load, metrics, 2.0)
+        hanging = await during(load, metrics, 1.5)
         winds = load.since(began, "/v1/wind")
         late = [answer for answer in winds if answer.status == 504]
         refused = [answer for answer in winds if answer.status == 503]
@@ -190,9 +168,10 @@ async def test_a_backend_hangs_dies_and_comes_back(raise_sky):
             step for page in hanging.of("/v1/page") for step in omitted(page)
         }
         assert set(hanging.statuses("/v1/forecast")) == {504}
-        # One method's circuit is no other's: the mood can still be set. What hung was cancelled, all of it.
+        # One method's circuit is no other's: the mood can still be set. What hung was cancelled, but for
+        # what is in flight.
         hung, cancelled = await set_mood(port, hangs=True)
-        assert hung >= cancelled >= FAILURES_IN_A_ROW
+        assert FAILURES_IN_A_ROW <= hung - sum(stream.connections for stream in LOAD.values()) <= cancelled
         handled = await scrape(storm.metrics)
         ended = {status: handled.total(HANDLED, WIND, rpc_response_status_code=status) for status in ENDED}
         assert ended["CANCELLED"] + ended["DEADLINE_EXCEEDED"] >= FAILURES_IN_A_ROW, ended
@@ -230,9 +209,8 @@ async def test_a_backend_hangs_dies_and_comes_back(raise_sky):
         closed_after = await until(lambda: circuit_is(metrics, CLOSED))
         await until(lambda: all_succeed(load))
         succeeded_after = time.monotonic() - returned
-        back = await during(load, metrics, 1.5)
-        assert {200} == {answer.status for answer in back.answers}
-        assert not any(omitted(answer) for answer in back.of("/v1/page"))
+        back = await during(load, metrics, 1.0)
+        assert is_well(back.answers)
         assert back.grew(REJECTIONS, WIND) == 0
         assert back.grew(ATTEMPTS, GUST) == pytest.approx(back.grew(CALLS, GUST), abs=8)
     check_errors(load.answers)
@@ -279,13 +257,6 @@ async def all_succeed(load: Load) -> bool:
     )
 
 
-async def stops_cleanly(sky: Any) -> None:
-    sky.gateway.signal(signal.SIGTERM)
-    assert await asyncio.to_thread(sky.gateway.end) == 0
-    assert not any("Traceback" in line or "rror" in line for line in sky.gateway.lines), sky.gateway.lines
-    assert {200, 503, 504} >= {entry["status"] for entry in sky.gateway.log}
-
-
 async def test_a_backend_freezes_and_thaws(raise_sky):
     """Nothing answers, not even the other side's TCP close: only the deadline helps, then the circuit."""
     sky = raise_sky()
@@ -310,7 +281,7 @@ async def test_a_backend_freezes_and_thaws(raise_sky):
     )
     assert frozen.grew(REJECTIONS, WIND) > 0
     assert frozen.grew(ATTEMPTS, WIND) <= most_attempts(frozen.seconds)
-    assert set(thawed.statuses("/v1/wind")) == {200}
+    assert is_well(thawed.of("/v1/wind"))
     check_errors(load.answers)
     check_unaffected(load, began, median(healthy.of("/v1/sky")))
     await stops_cleanly(sky)

@@ -8,9 +8,7 @@ import time
 
 import pytest
 
-from tests.weather.load import Connection, Load, Stream
-from tests.weather.metrics import ATTEMPTS, CALLS, scrape
-from tests.weather.test_bad_weather import (
+from tests.weather.expectation import (
     BUDGET_FLOOR,
     BUDGET_RATIO,
     BUDGET_WINDOW,
@@ -22,6 +20,8 @@ from tests.weather.test_bad_weather import (
     median,
     stops_cleanly,
 )
+from tests.weather.load import Connection, Load, Stream
+from tests.weather.metrics import ATTEMPTS, CALLS, scrape
 from tests.weather.wreck import Mood, Wreck
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ async def test_wrecks_are_unavailable_and_silence_ends_at_the_deadline(raise_sky
             await turn(sky.gateway.port, 504 if mood is Mood.SAYS_NOTHING else 503)
             began, counted = time.monotonic(), await scrape(sky.metrics)
             async with Load(sky.gateway.port, LOAD) as load:
-                await asyncio.sleep(0.8)
+                await asyncio.sleep(0.6)
             seconds, after = time.monotonic() - began, await scrape(sky.metrics)
             answers = load.since(began, "/v1/wreck")
             assert {504 if mood is Mood.SAYS_NOTHING else 503} == {answer.status for answer in answers}, mood

@@ -6,7 +6,6 @@ happens: a second request, a retry by the mesh, or one that comes while the firs
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import hashlib
 from collections.abc import Callable
@@ -173,4 +172,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    mesh.run(main())
