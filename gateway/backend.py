@@ -13,7 +13,7 @@ from mesh.binding.direct import Direct
 from mesh.binding.runtime import Runtime
 from mesh.binding.service_config import channel_arguments
 from mesh.binding.target import resolve
-from mesh.call import Call, Code, Metadata, Outcome, Side
+from mesh.call import Arity, Call, Code, Metadata, Outcome, Side
 
 
 class Backends:
@@ -64,15 +64,17 @@ class Backends:
     ) -> Result:
         """Answer a composed call; `deadline` in monotonic seconds. Steps that are composed themselves nest."""
 
+        within = _within(plan.method, deadline, parent)
+
         async def invoke(method: str, wire: bytes, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - Invoke's
             inner = self._plans.get(method)
             if inner is None:
                 return await self.find(method).unary(
-                    method, wire, timeout=timeout, metadata=metadata, parent=parent
+                    method, wire, timeout=timeout, metadata=metadata, parent=within
                 )
-            until = None if timeout is None else time.monotonic() + timeout
+            until = deadline if timeout is None else time.monotonic() + timeout
             result = await self.run(
-                inner, inner.request_class.FromString(wire), deadline=until, metadata=metadata, parent=parent
+                inner, inner.request_class.FromString(wire), deadline=until, metadata=metadata, parent=within
             )
             outcome = result.outcome
             if outcome.code != Code.OK:
@@ -83,3 +85,14 @@ class Backends:
 
     def __repr__(self) -> str:
         return f"<Backends {len(self._channels)} of {len(set(self._targets.values()))} open>"
+
+
+def _within(method: str, deadline: float | None, parent: Call | None) -> Call | None:
+    """Return the parent whose deadline the steps inherit: the one given, unless the composition must end sooner."""
+    if deadline is None or (parent is not None and parent.deadline is not None and parent.deadline <= deadline):
+        return parent
+    bounded = Call(method, Arity.UNARY_UNARY)
+    bounded.deadline = deadline
+    if parent is not None:
+        bounded.scratch = parent.scratch
+    return bounded

@@ -37,7 +37,8 @@ class Call:
         """The number of the item it is for; 0 where there is no fan-out."""
         self.request = request
         self.timeout = timeout
-        """Seconds it may take: the least of the step's own timeout and what remains."""
+        """Seconds it may take: the step's own timeout, no more than what remains. None: as its policy says, within the
+        deadline of the whole, which `invoke` knows."""
 
     def __repr__(self) -> str:
         return f"<Call {self.node.name}[{self.item}] timeout={self.timeout}>"
@@ -165,10 +166,11 @@ class Run:
         timeout = node.step.timeout
         if self._deadline is not None:
             remaining = self._deadline - now
-            timeout = remaining if timeout is None or remaining < timeout else timeout
             if remaining <= 0.0:
                 self._fail(node, EXPIRED, moves)
                 return
+            if timeout is not None and remaining < timeout:
+                timeout = remaining
         if node.fan_out is None:
             # Partial: a proto2 backend that misses a required field says so itself, as a status.
             request = node.request(self._frame).SerializePartialToString()

@@ -124,8 +124,8 @@ class Step(_message.Message):
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
         """How long the step may take, in seconds; with `for_each`, all its calls together. More than 0. Default:
-        what remains of the composed call's deadline, which also caps it. Give one to every optional step:
-        otherwise a hanging one keeps the response waiting until the deadline.
+        what the policy of the method it calls says. What remains of the composed call's deadline caps both. Give one to
+        every optional step: otherwise a hanging one keeps the response waiting.
         """
 
     def __init__(

@@ -44,13 +44,19 @@ class Deadline(Stage):
 
 def build(scope: Scope) -> Stage | None:
     policy = scope.policy.deadline
-    if policy is None:
+    if policy is None and scope.side is Side.SERVER:
         return None
-    return Deadline(policy, response_streams=scope.arity.response_streams, side=scope.side)
+    # Switched off, there is neither default nor cap; a client still owes its callee what is left upstream.
+    off = policy is None
+    return Deadline(
+        policy or DeadlinePolicy(), response_streams=off or scope.arity.response_streams, side=scope.side
+    )
 
 
 def describe(scope: Scope) -> str:
-    policy = scope.policy.deadline or DeadlinePolicy()
+    policy = scope.policy.deadline
+    if policy is None:
+        return "no default, no cap; what the caller allows and what is left upstream"
     default = policy.default_timeout
     if default is None and not scope.arity.response_streams:
         default = UNARY_TIMEOUT

@@ -325,7 +325,9 @@ class Deadline(_message.Message):
     MAX_TIMEOUT_FIELD_NUMBER: _builtins.int
     HOP_RESERVE_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
-    """Whether deadlines are set and enforced. Default: true."""
+    """Whether calls get the default and the cap. What a caller allows, and what is left of the call being handled, hold
+    either way. Default: true.
+    """
     @_builtins.property
     def default_timeout(self) -> _duration_pb2.Duration:
         """The time a call gets when its caller set no timeout. Default: 15s, and none for methods that answer with a stream."""

@@ -406,8 +406,9 @@ async def _wait(call):
     return await call
 
 
-async def _read_all(stream) -> list:
-    return [message async for message in stream]
+async def _read_all(stream) -> None:
+    while await stream.read() is not grpc.aio.EOF:
+        pass
 
 
 async def _met(channel, names: set[bytes]) -> None:

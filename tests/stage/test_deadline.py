@@ -115,5 +115,20 @@ def test_all_attempts_share_one_deadline():
     assert 0.5 == call.remaining(clock.now)
 
 
-def test_without_a_policy_there_is_no_stage():
-    assert deadline.build(scope(Policy(), Clock())) is None
+def test_switched_off_a_server_has_no_stage():
+    assert deadline.build(scope(Policy(), Clock(), side=Side.SERVER)) is None
+
+
+def test_switched_off_a_client_still_hands_on_what_is_left_upstream():
+    """A method without a limit of its own must not outlive the call that made it."""
+    clock = Clock()
+    stage = deadline.build(scope(Policy(), clock))
+    parent = Call(METHOD, UNARY)
+    parent.deadline = clock.now + 3.0
+    below, alone = Call(METHOD, UNARY, parent=parent), Call(METHOD, UNARY)
+
+    stage.admit(below, clock.now)
+    stage.admit(alone, clock.now)
+
+    assert parent.deadline == below.deadline
+    assert alone.deadline is None

@@ -96,7 +96,7 @@ def begin(shop, backends, text=PAGE, deadline=None, **fields):
 async def test_a_page_in_two_stages(shop, backends):
     task = begin(shop, backends, deadline=107.0)
     await backends.calls(1)
-    assert backends.made == [("GetProduct", shop.new("GetProductRequest", id="p").SerializeToString(), 7.0)]
+    assert backends.made == [("GetProduct", shop.new("GetProductRequest", id="p").SerializeToString(), None)]
     backends.answer(0, "f")
     await backends.calls(3)
     backends.answer(2, "r")
@@ -105,7 +105,7 @@ async def test_a_page_in_two_stages(shop, backends):
     assert backends.made[3] == (
         "PlaceOrder",
         shop.new("PlaceOrderRequest", product_id="l").SerializeToString(),
-        7.0,
+        None,
     )
     backends.answer(3, "o")
     result = await task

@@ -151,6 +151,7 @@ def start(shop, text, now=0.0, deadline=None, **fields):
 
 
 def test_each_call_gets_the_least_of_its_timeout_and_what_remains(shop):
+    """Without a timeout of its own a step has what its policy says, so that a default there still counts."""
     text = steps(
         f'name: "a" {ORDER} timeout: {{ seconds: 2 }}',
         f'name: "b" {ORDER} timeout: {{ seconds: 8 }}',
@@ -158,7 +159,7 @@ def test_each_call_gets_the_least_of_its_timeout_and_what_remains(shop):
         f'name: "d" {ORDER} timeout: {{ seconds: 2 }} request: {{ field: "product_id" value: "a.id" }}',
     )
     run, calls = start(shop, text, now=100.0, deadline=105.0)
-    assert [call.timeout for call in calls] == [2.0, 5.0, 5.0]
+    assert [call.timeout for call in calls] == [2.0, 5.0, None]
     (late,) = run.complete(calls[0], answer(calls[0]), 104.0).start
     assert late.timeout == 1.0
     _, calls = start(shop, text, now=100.0)
