@@ -63,7 +63,6 @@ class Backends:
         self, plan: Plan, request: Any, *, deadline: float | None, metadata: Metadata, parent: Call | None
     ) -> Result:
         """Answer a composed call; `deadline` in monotonic seconds. Steps that are composed themselves nest."""
-
         within = _within(plan.method, deadline, parent)
 
         async def invoke(method: str, wire: bytes, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - Invoke's
@@ -89,7 +88,9 @@ class Backends:
 
 def _within(method: str, deadline: float | None, parent: Call | None) -> Call | None:
     """Return the parent whose deadline the steps inherit: the one given, unless the composition must end sooner."""
-    if deadline is None or (parent is not None and parent.deadline is not None and parent.deadline <= deadline):
+    if deadline is None or (
+        parent is not None and parent.deadline is not None and parent.deadline <= deadline
+    ):
         return parent
     bounded = Call(method, Arity.UNARY_UNARY)
     bounded.deadline = deadline

@@ -72,10 +72,10 @@ class ServerTrace(_Trace):
 
     __slots__ = ()
 
-    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002
+    def admit(self, call: Call, now: float) -> Outcome | object:
         tracing = self._tracing
         context = call.scratch = read(call.metadata)
-        if not tracing.ready():
+        if not tracing.ready(now):
             return None
         if context is None:
             if not self._spans:
@@ -107,7 +107,7 @@ class ClientTrace(_Trace):
 
     __slots__ = ()
 
-    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002
+    def admit(self, call: Call, now: float) -> Outcome | object:
         tracing = self._tracing
         if call.metadata and any(key == TRACEPARENT for key, _ in call.metadata):
             call.scratch = read(call.metadata)
@@ -115,7 +115,7 @@ class ClientTrace(_Trace):
         parent = call.parent
         context: TraceContext | None = None if parent is None else parent.scratch
         span: Span | None = None
-        if tracing.ready():
+        if tracing.ready(now):
             around: Span | None = tracing.current()
             current = None if around is None else context_of(around)
             if current is not None:

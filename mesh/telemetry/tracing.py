@@ -40,6 +40,9 @@ SCHEMA: Final = "https://opentelemetry.io/schemas/1.44.0"
 DECIDED: Final = "mesh-sampled"
 """A key in the context of a root span: the mesh has drawn, and the span is to be sampled."""
 
+_LOOK_AGAIN: Final = 1.0
+"""Seconds between two looks for a provider."""
+
 _KINDS: Final = {Side.CLIENT: SpanKind.CLIENT, Side.SERVER: SpanKind.SERVER}
 _EMPTY: Final = Context()
 _SAMPLED_ROOT: Final = otel_context.set_value(DECIDED, value=True, context=_EMPTY)
@@ -97,7 +100,7 @@ class Tracing:
     here before the SDK is touched; None leaves it to the SDK's sampler, which costs a span's start for each root.
     """
 
-    __slots__ = ("_bits", "_random", "_tracer", "provider", "ratio")
+    __slots__ = ("_bits", "_look_again", "_random", "_tracer", "provider", "ratio")
 
     def __init__(
         self,
@@ -109,14 +112,22 @@ class Tracing:
     ) -> None:
         self.provider = provider
         self._tracer: trace.Tracer | None = None
+        self._look_again = 0.0
         self._random = random
         self._bits = bits
         self.ratio = ratio
 
-    def ready(self) -> bool:
-        """Return whether there is anyone to make spans."""
+    def ready(self, now: float) -> bool:
+        """Return whether there is anyone to make spans; a provider set late is noticed within a second.
+
+        `now` is in monotonic seconds. Where there is no provider, asking for it costs 1 us: the API looks at the
+        process's environment each time.
+        """
         if self._tracer is not None:
             return True
+        if now < self._look_again:
+            return False
+        self._look_again = now + _LOOK_AGAIN
         provider = trace.get_tracer_provider() if self.provider is None else self.provider
         if isinstance(provider, ProxyTracerProvider | NoOpTracerProvider):
             return False

@@ -164,7 +164,7 @@ otel.set_tracer_provider(mine)
 telemetry = setup(TelemetrySettings(console=True, trace_ratio=0.0), name="catalog", environ={})
 assert otel.get_tracer_provider() is mine
 assert telemetry.tracing.ratio is None
-assert telemetry.tracing.ready()
+assert telemetry.tracing.ready(0.0)
 """)
 
 
