@@ -94,7 +94,7 @@ def _quantile(ordered: Sequence[int], share: float) -> float:
 
 
 def standings(table: Sequence[Row], budgets: Sequence[Budget]) -> list[Standing]:
-    """Return where we stand with each budget, under each load it was measured under."""
+    """Return where we stand with each budget, under each load: judged by the figures as they are shown."""
     return [
         _standing(budget, row)
         for budget in budgets
@@ -105,10 +105,10 @@ def standings(table: Sequence[Row], budgets: Sequence[Budget]) -> list[Standing]
 
 def _standing(budget: Budget, row: Row) -> Standing:
     if budget.ratio:
-        measured, over, unit = f"{row.ratio:.2f} x", row.ratio - budget.ratio, "x"
+        measured, over, unit = f"{row.ratio:.2f} x", round(row.ratio, 2) - budget.ratio, "x"
         missed = f"missed by {over:.2f} {unit}"
     else:
-        measured, over, unit = f"{row.extra:+.1f} us, {row.ratio:.2f} x", row.extra - budget.extra, "us"
+        measured, over, unit = f"{row.extra:+.1f} us, {row.ratio:.2f} x", round(row.extra, 1) - budget.extra, "us"
         missed = f"missed by {over:.1f} {unit}"
     return Standing(
         title=budget.title,

@@ -38,8 +38,8 @@ _UNARY: Final = Arity.UNARY_UNARY
 class Gateway:
     """Answers REST with gRPC.
 
-    To host it in a server of your own: `Gateway(load_environment(read_environment("mesh.yaml")))`, both of
-    `gateway.load`, and let the server run the lifespan.
+    To host it in a server of your own: `Gateway(gateway.load.load_environment(environment))`, where the environment is
+    `mesh.config.environment.require("mesh.yaml")`, and let the server run the lifespan.
     """
 
     def __init__(self, blueprint: Blueprint) -> None:

@@ -17,7 +17,7 @@ from gateway.blueprint import Blueprint
 from gateway.compose import Plan, compile_plans
 from gateway.route import table
 from gateway.schema.pool import Schema, read_files
-from gateway.schema.reflection import read_server
+from gateway.schema.reflection import NOT_OFFERED, read_server
 from mesh.binding.runtime import Runtime
 from mesh.binding.target import resolve
 from mesh.config import environment as environments
@@ -55,7 +55,7 @@ class Source:
 
     def environment(self) -> Environment:
         """Return the environment of `config`; raise ConfigError with every problem."""
-        return read_environment(self.config)
+        return environments.require(self.config)
 
     def chosen_settings(self) -> Settings:
         """Return the settings it is served with."""
@@ -69,14 +69,6 @@ async def load(source: Source, telemetry: Telemetry | None = None) -> Blueprint:
     if source.config:
         return load_environment(source.environment(), telemetry, source.settings)
     return await load_backend(source, telemetry)
-
-
-def read_environment(file: str | Path) -> Environment:
-    """Return the environment of a file; raise ConfigError with every problem."""
-    environment, diagnostics = environments.load(file)
-    if environment is None:
-        raise ConfigError(diagnostic.as_problem() for diagnostic in diagnostics)
-    return environment
 
 
 def load_environment(
@@ -107,6 +99,10 @@ def load_environment(
         unannotated=settings.unannotated_methods,
     )
     _check_reachable(blueprint.table, plans, served, problems)
+    if settings.grpc_listen is not None and not plans and not problems:
+        problems.append(
+            Problem("gateway.grpc_listen", "no method is composed, so there is nothing to serve there")
+        )
     if problems:
         raise ConfigError(problems)
     return blueprint
@@ -149,7 +145,7 @@ async def _reflect(source: Source) -> tuple[Schema, tuple[Problem, ...]]:
         schema, problems = await read_server(channel, timeout=source.timeout)
     finally:
         await channel.close()
-    if any("does not offer reflection" in problem.message for problem in problems):
+    if any(problem.message == NOT_OFFERED for problem in problems):
         advice = (
             f"{source.backend} does not offer server reflection: give its protos' descriptor set with "
             "--descriptors FILE (made by `mesh generate`, `buf build -o FILE` or `protoc --descriptor_set_out=FILE "
@@ -216,7 +212,7 @@ def _read_sets(paths: Iterable[Path], problems: list[Problem]) -> list[FileDescr
 
 def _compile_plans(schema: Schema, problems: list[Problem]) -> Mapping[str, Plan]:
     plans, found = compile_plans({service.full_name: service for service in schema.services})
-    problems.extend(Problem(problem.path, problem.message) for problem in found)
+    problems.extend(found)
     return plans
 
 

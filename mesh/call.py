@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import enum
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -89,6 +90,7 @@ class Call:
     """One call, as its stages see it. Stages may read every field and write those marked (stages)."""
 
     __slots__ = (
+        "_peer",
         "arity",
         "attempt",
         "deadline",
@@ -96,7 +98,6 @@ class Call:
         "method",
         "outgoing",
         "parent",
-        "peer",
         "pushed_back",
         "replayable",
         "scratch",
@@ -113,7 +114,7 @@ class Call:
         metadata: Metadata = (),
         timeout: float | None = None,
         parent: Call | None = None,
-        peer: str = "",
+        peer: Callable[[], str] | None = None,
         replayable: bool = True,
     ) -> None:
         self.method = method
@@ -125,7 +126,7 @@ class Call:
         """What the caller allowed, in seconds from `started`; None when it set no limit."""
         self.parent = parent
         """The server call in whose handler this client call is made, if any."""
-        self.peer = peer
+        self._peer = peer
         self.replayable = replayable
         """The request can be sent again: unary, or a collection instead of a one-shot iterator."""
         self.started = 0.0
@@ -142,6 +143,11 @@ class Call:
         """Trailing metadata to send, beyond the handler's own (stages, server)."""
         self.scratch: Any = None
         """Where the trace stage keeps what nested client calls need to continue the trace (stages)."""
+
+    @property
+    def peer(self) -> str:
+        """Who called, as grpc writes it: `ipv4:127.0.0.1:50051`; empty on a client. Asked for only when it is read."""
+        return "" if self._peer is None else self._peer()
 
     def remaining(self, now: float) -> float | None:
         """Return the seconds left until the deadline, at least 0.0; None when there is no deadline."""

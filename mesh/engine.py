@@ -99,36 +99,34 @@ def run(chain: Chain, call: Call, clock: Clock, random: Random) -> Flow:
         retry = chain.retry
         retry.begin(call, now)
         while True:
-            outcome = yield from _attempt(chain, call, clock)
+            call.attempt += 1
+            timeout: float | None = None
+            if call.deadline is not None:
+                timeout = call.deadline - now
+                if timeout <= 0:
+                    outcome = EXPIRED
+                    return outcome
+            attempt: list[tuple[Stage, object]] = []
+            try:
+                rejection = _admit(chain, chain.per_attempt, call, now, attempt)
+                if rejection is None:
+                    outcome = yield Attempt(call.attempt, timeout)
+                    if outcome.open:
+                        outcome = ABANDONED
+                        outcome = yield COMMIT
+                else:
+                    outcome = rejection
+            finally:
+                now = clock()
+                _settle(chain, call, attempt, outcome, now)
             if outcome.code == 0 or outcome.committed:
                 return outcome
-            delay = retry.delay(call, outcome, clock(), random)
+            delay = retry.delay(call, outcome, now, random)
             if delay is None:
                 return outcome
             outcome = ABANDONED  # what a driver closed while waiting, or in the next attempt, leaves behind
             yield Sleep(delay)
-    finally:
-        _settle(chain, call, tickets, outcome, clock())
-
-
-def _attempt(chain: Chain, call: Call, clock: Clock) -> Flow:
-    call.attempt += 1
-    now = clock()
-    timeout = None if call.deadline is None else call.deadline - now
-    if timeout is not None and timeout <= 0:
-        return EXPIRED
-    tickets: list[tuple[Stage, object]] = []
-    outcome = ABANDONED
-    try:
-        rejection = _admit(chain, chain.per_attempt, call, now, tickets)
-        if rejection is not None:
-            outcome = rejection
-            return outcome
-        outcome = yield Attempt(call.attempt, timeout)
-        if outcome.open:
-            outcome = ABANDONED
-            outcome = yield COMMIT
-        return outcome  # type: ignore[no-any-return]  # sent by the driver
+            now = clock()
     finally:
         _settle(chain, call, tickets, outcome, clock())
 

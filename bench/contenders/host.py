@@ -15,7 +15,7 @@ async def serve(app: Any) -> Serving:
     """Serve an ASGI application on a free port until the process ends."""
     held = reserve(Address("127.0.0.1", 0))
     # Not a second place that says how granian is set up: the comparison is only fair with the very same.
-    server = worker._http_server(app, held.address)  # noqa: SLF001
+    server = worker.http_server(app, held.address)
     serving = asyncio.ensure_future(server.serve())
-    await worker._until_listening(held.address, serving)  # noqa: SLF001
+    await worker.until_listening(held.address, serving)
     return Serving(str(held.address), (held, server, serving))

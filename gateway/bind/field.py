@@ -17,7 +17,8 @@ from gateway.bind.text import explain, text_of
 from gateway.codec.fault import shown, suggestion
 from gateway.codec.option import DEPTH_LIMIT
 from gateway.codec.scalar import key_reader
-from gateway.schema.kind import is_map, is_textual, json_path, map_entry, message_of
+from gateway.codec.shape import in_choice, map_entry
+from gateway.schema.kind import is_textual, json_path, message_of
 
 _LISTED_DEPTH: Final = 3
 _LISTED_NAMES: Final = 512
@@ -45,21 +46,21 @@ class Target:
         self.path = json_path(fields)
         """As violations name it."""
         last = fields[-1]
-        self.many = last.is_repeated and not is_map(last)
+        entry = map_entry(last)
+        self.many = last.is_repeated and entry is None
         """Whether it may be given more than once."""
         self._parents = tuple(field.name for field in fields[:-1])
-        value = map_entry(last)[1] if is_map(last) else last
-        self._read, self._expected = text_of(value)
-        if is_map(last):
-            self.path += f"[{shown(key)}]"
-            self._assign = _assign_entry(last.name, key, value)
-        else:
+        if entry is None:
+            self._read, self._expected = text_of(last)
             self._assign = _assign(last)
-        # A proto3 optional field is alone in a oneof made up for it: nothing can exclude it.
+        else:
+            self.path += f"[{shown(key)}]"
+            self._read, self._expected = text_of(entry[1])
+            self._assign = _assign_entry(last.name, key, entry[1])
         self._oneofs = tuple(
             (position, field.containing_oneof.name, field.name)
             for position, field in enumerate(fields)
-            if field.containing_oneof is not None and len(field.containing_oneof.fields) > 1
+            if field.containing_oneof is not None and in_choice(field)
         )
 
     def put(self, message: Message, text: str) -> str:
@@ -125,7 +126,7 @@ class Names:
         self._by_type: dict[str, dict[str, FieldDescriptor]] = {}
         self._listed: dict[str, Target] = {}
         for fields in leaves(root, depth=_LISTED_DEPTH):
-            if fields[0].name != body and not is_map(fields[-1]):
+            if fields[0].name != body and map_entry(fields[-1]) is None:
                 target = Target(fields)
                 self._listed[".".join(field.name for field in fields)] = target
                 self._listed[target.path] = target
@@ -150,8 +151,8 @@ class Names:
         if fields[0].name == self._withheld:
             raise MisuseError("belongs in the body")
         last = fields[-1]
-        if is_map(last):
-            return _entry(fields, rest, given=bool(bracket))
+        if (entry := map_entry(last)) is not None:
+            return _entry(fields, entry, rest, given=bool(bracket))
         if bracket:
             raise MisuseError(f'"{last.json_name}" is not a map')
         if not is_textual(last):
@@ -186,8 +187,8 @@ def leaves(
     """
     entered = {message_of(field).full_name for field in above}
     for field in descriptor.fields:
-        value = map_entry(field)[1] if is_map(field) else field
-        if is_textual(value):
+        entry = map_entry(field)
+        if is_textual(field if entry is None else entry[1]):
             yield (*above, field)
         elif not field.is_repeated and depth > 1 and message_of(field).full_name not in entered:
             yield from leaves(message_of(field), (*above, field), depth=depth - 1)
@@ -209,11 +210,17 @@ def _refusal(field: FieldDescriptor) -> str:
     return f"is a message: give its fields{hint}"
 
 
-def _entry(fields: Sequence[FieldDescriptor], rest: str, *, given: bool) -> Target:
+def _entry(
+    fields: Sequence[FieldDescriptor],
+    entry: tuple[FieldDescriptor, FieldDescriptor],
+    rest: str,
+    *,
+    given: bool,
+) -> Target:
     field = fields[-1]
     if not given or not rest.endswith("]"):
         raise MisuseError(f'is a map: give its entries as "{field.json_name}[key]"')
-    key_field, value_field = map_entry(field)
+    key_field, value_field = entry
     if not is_textual(value_field):
         raise MisuseError("a map of messages cannot be given in a query")
     text = rest[:-1]

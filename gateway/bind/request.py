@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -29,8 +28,8 @@ from google.protobuf.message import Message
 from gateway.bind import content, query
 from gateway.bind.field import MisuseError, Names, ParameterError, Target
 from gateway.codec.fault import SHOWN_LENGTH, step
-from gateway.codec.json import VIOLATIONS_SHOWN, Codec, check_required
-from gateway.problem import RequestProblem, Violation
+from gateway.codec.json import Codec, check_required, parse
+from gateway.problem import RequestProblem, Violation, refuse
 from gateway.route.table import Binding
 from gateway.route.template import decode
 from gateway.schema.kind import HTTP_BODY, is_message, message_of, resolve
@@ -97,7 +96,7 @@ class _Request:
         if query_string:
             self._bind_query(message, query_string, violations)
         if violations:
-            raise RequestProblem(_summary(violations), violations[:VIOLATIONS_SHOWN])
+            raise refuse(violations)
         check_required(message)
         return message
 
@@ -170,7 +169,7 @@ def _refuse_body(message_class: type[Message], body: bytes, content_type: str) -
     del content_type
     if body.strip(_JSON_SPACE):
         # "If HttpRule.body is omitted, there is no HTTP request body" - google/api/http.proto
-        raise RequestProblem(_UNWANTED, (Violation("", _UNWANTED),))
+        raise refuse([Violation("", _UNWANTED)])
     return message_class()
 
 
@@ -187,12 +186,7 @@ def _read_field(
     message = message_class()
     if body:
         content.check(content_type)
-        try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            text = f"malformed JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-            raise RequestProblem(text, (Violation(field.json_name, text),)) from None
-        codec.set_field(message, field, value, field.json_name)
+        codec.set_field(message, field, parse(body, field.json_name), field.json_name)
     return message
 
 
@@ -212,9 +206,3 @@ def _read_raw_field(
 def _printed(name: str) -> str:
     """Return a name that the client chose as a violation's path."""
     return name if len(name) <= SHOWN_LENGTH and _DOTTED.fullmatch(name) else step(name)
-
-
-def _summary(violations: Sequence[Violation]) -> str:
-    field, description = violations[0]
-    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-    return f"{field}: {description}{more}" if field else f"{description}{more}"

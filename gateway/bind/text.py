@@ -17,8 +17,9 @@ from google.protobuf.message import Message
 
 from gateway.codec.fault import Faults, Refusal, shown
 from gateway.codec.scalar import key_reader, leaf_of
+from gateway.codec.shape import WRAPPERS
 from gateway.codec.wellknown import decode_duration, decode_timestamp
-from gateway.schema.kind import WRAPPERS, message_of
+from gateway.schema.kind import message_of
 
 _MASK: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]*(,[A-Za-z][A-Za-z0-9_.]*)*")
 _HUMP: Final = re.compile(r"[A-Z]")

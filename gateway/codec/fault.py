@@ -14,8 +14,10 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from gateway.problem import VIOLATIONS_SHOWN
+
 SHOWN_LENGTH: Final = 60
-FAULTS_KEPT: Final = 101
+FAULTS_KEPT: Final = VIOLATIONS_SHOWN + 1
 """One more than an answer shows, which tells it that there are more."""
 TOO_DEEP: Final = "nested too deeply"
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

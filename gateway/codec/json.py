@@ -1,13 +1,12 @@
 """How messages of one type travel between JSON and the wire, and what is said of input that does not fit.
 
-The rules are those of ProtoJSON, https://protobuf.dev/programming-guides/json/, where `google.protobuf.json_format` is
-laxer than they are the stricter reading is taken; tests/gateway/codec lists each such case.
+The rules are those of ProtoJSON, https://protobuf.dev/programming-guides/json/; where `google.protobuf.json_format` is
+laxer than they are, the stricter reading is taken, and tests/gateway/codec lists each such case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -16,15 +15,11 @@ from google.protobuf.message_factory import GetMessageClass
 
 from gateway.codec.decode import Decoders
 from gateway.codec.encode import Encode, Encoders
-from gateway.codec.fault import FAULTS_KEPT, Fault, join
+from gateway.codec.fault import Fault, join
 from gateway.codec.option import Options
 from gateway.codec.unencodable import Unencodable, locate
-from gateway.problem import RequestProblem, Violation
+from gateway.problem import RequestProblem, Violation, refuse
 from mesh.call import Code
-
-VIOLATIONS_SHOWN: Final = FAULTS_KEPT - 1
-
-_BOOL_TEXT: Final = {"true": True, "false": False}
 
 
 class Codec:
@@ -52,12 +47,7 @@ class Codec:
         Required fields may still be missing, for a route may bind them from elsewhere: see `check_required`.
         Raises RequestProblem with every violation found.
         """
-        try:
-            value = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            place = f"line {error.lineno}, column {error.colno}"
-            raise _refuse([Violation("", f"malformed JSON at {place}: {error.msg}")]) from None
-        return self.decode_value(value)
+        return self.decode_value(parse(data))
 
     def decode_value(self, value: object, path: str = "") -> Message:
         """Read a JSON value, already parsed, into a message; `path` says where the value comes from."""
@@ -95,19 +85,6 @@ class Codec:
         if faults := self._decoders.field(field)(value, message, self.options.depth - 1):
             raise _request_problem(faults, path)
 
-    def set_text(self, message: Message, field: FieldDescriptor, texts: Sequence[str], path: str) -> None:
-        """Replace one field by texts of a query or a path: one for a singular field, any number for a repeated."""
-        is_bool = field.type == FieldDescriptor.TYPE_BOOL or (
-            field.message_type is not None and field.message_type.full_name == "google.protobuf.BoolValue"
-        )
-        values: list[object] = [_BOOL_TEXT.get(text, text) for text in texts] if is_bool else list(texts)
-        if field.is_repeated:
-            self.set_field(message, field, values, path)
-        elif len(values) == 1:
-            self.set_field(message, field, values[0], path)
-        else:
-            raise _refuse([Violation(path, f"expected one value, got {len(values)}")])
-
     def encode_field(self, message: Message, field: FieldDescriptor) -> bytes:
         """Print one field of a message as a JSON document: its default where it is not set, null for no message."""
         absent = field.message_type is not None and not field.is_repeated and not message.HasField(field.name)
@@ -123,11 +100,20 @@ class Codec:
             raise _response_problem("", f"holds text that JSON cannot carry: {error}") from None
 
 
+def parse(data: bytes, path: str = "") -> object:
+    """Return the JSON value of a document; raise RequestProblem for what is none. `path` is what it is for."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise refuse([Violation(path, f"malformed JSON at {place}: {error.msg}")]) from None
+
+
 def check_required(message: Message) -> None:
     """Raise RequestProblem with a violation for each required field of proto2 that is not set."""
     if not message.IsInitialized():
         missing = cast("Any", message).FindInitializationErrors()
-        raise _refuse([Violation(_json_path(message, path), "required field is missing") for path in missing])
+        raise refuse([Violation(_json_path(message, path), "required field is missing") for path in missing])
 
 
 def _run(encode: Encode, message: Message, depth: int) -> Any:
@@ -139,25 +125,13 @@ def _run(encode: Encode, message: Message, depth: int) -> Any:
 
 
 def _request_problem(faults: list[Fault], path: str) -> RequestProblem:
-    return _refuse([Violation(join(path, inner), describe()) for inner, describe in faults])
-
-
-def _refuse(violations: list[Violation]) -> RequestProblem:
-    others = len(violations) - 1
-    if others >= VIOLATIONS_SHOWN:
-        more = f" (and at least {others} more)"
-    else:
-        more = f" (and {others} more)" if others else ""
-    return RequestProblem(_sentence(*violations[0]) + more, violations[:VIOLATIONS_SHOWN])
+    return refuse([Violation(join(path, inner), describe()) for inner, describe in faults])
 
 
 def _response_problem(path: str, description: str) -> RequestProblem:
-    message = f"the response cannot be written as JSON: {_sentence(path, description)}"
-    return RequestProblem(message, [Violation(path, description)], code=Code.INTERNAL)
-
-
-def _sentence(path: str, description: str) -> str:
-    return f"{path}: {description}" if path else description
+    violation = Violation(path, description)
+    message = f"the response cannot be written as JSON: {violation}"
+    return RequestProblem(message, [violation], code=Code.INTERNAL)
 
 
 def _json_path(message: Message, path: str) -> str:

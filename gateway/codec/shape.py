@@ -28,7 +28,7 @@ SPECIAL: Final = WRAPPERS | {
 
 
 def map_entry(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor] | None:
-    """Return the key and the value of a map field, which protobuf declares as a repeated message."""
+    """Return the key and the value of a map field, which protobuf declares as a repeated message; None for others."""
     if field.message_type is None or not field.message_type.GetOptions().map_entry:
         return None
     members = field.message_type.fields_by_name

@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from gateway.codec.fault import join, shown
+from gateway.codec.shape import map_entry
 
 
 class Unencodable(Exception):  # noqa: N818 - says what cannot be done; the rim turns it into a RequestProblem
@@ -31,8 +32,8 @@ def locate(root: Any, target: Any) -> str | None:
         if field.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE:
             continue
         name = f"[{field.full_name}]" if field.is_extension else field.json_name
-        if field.message_type.GetOptions().map_entry:
-            if field.message_type.fields_by_name["value"].message_type is None:
+        if (pair := map_entry(field)) is not None:
+            if pair[1].message_type is None:
                 continue
             children = [(f"{name}[{shown(str(key))}]", child) for key, child in value.items()]
         elif field.is_repeated:

@@ -3,14 +3,12 @@
 from gateway.compose.compile import compile_plan, compile_plans
 from gateway.compose.execute import Invoke, execute
 from gateway.compose.plan import Plan, explain
-from gateway.compose.problem import Problem
 from gateway.compose.run import Omission, Result
 
 __all__ = [
     "Invoke",
     "Omission",
     "Plan",
-    "Problem",
     "Result",
     "compile_plan",
     "compile_plans",

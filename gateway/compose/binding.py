@@ -13,10 +13,10 @@ from gateway.compose import shape as shapes
 from gateway.compose import source as sources
 from gateway.compose import target as targets
 from gateway.compose.expr import ExpressionError, Literal, Path, parse
-from gateway.compose.problem import Place, suggest
 from gateway.compose.source import Frame, Root
 from gateway.compose.spec import Binding
 from gateway.compose.target import Target, Writer
+from mesh.policy.problem import Problems, suggest
 
 Build = Callable[[Frame], Message]
 
@@ -36,7 +36,7 @@ class Filling(NamedTuple):
 
 
 def compile_bindings(
-    bindings: Sequence[Binding], message: Descriptor, roots: Mapping[str, Root], place: Place
+    bindings: Sequence[Binding], message: Descriptor, roots: Mapping[str, Root], place: Problems
 ) -> Filling:
     """Compile what fills one message; what is wrong goes to `place`, and the filling is then not to be run."""
     filled: list[Target] = []

@@ -24,9 +24,9 @@ from gateway.compose.binding import Filling, compile_bindings
 from gateway.compose.expr import ExpressionError, Literal, parse
 from gateway.compose.graph import cycles
 from gateway.compose.plan import FanOut, Node, Plan
-from gateway.compose.problem import Place, Problem, suggest
 from gateway.compose.source import Frame, Root
 from gateway.compose.spec import Compose, ForEach, Step, read_option
+from mesh.policy.problem import Problem, Problems, suggest
 
 REQUEST = "request"
 OMITTED_STEP = "gateway.v1.OmittedStep"
@@ -73,9 +73,9 @@ def compile_plan(
     method: MethodDescriptor, compose: Compose, services: Services
 ) -> tuple[Plan | None, tuple[Problem, ...]]:
     """Compile one composition; return its plan, or None and every problem."""
-    place = Place(f"{method.full_name} (gateway.v1.compose)", [])
+    place = Problems(f"{method.full_name} (gateway.v1.compose)")
     plan = _Compiler(method, compose, services, place).compile()
-    return plan, tuple(place.problems)
+    return plan, tuple(place.list)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,19 +83,21 @@ class _Draft:
     """A step, as far as it is understood."""
 
     step: Step
-    place: Place
+    place: Problems
     method: MethodDescriptor | None
     filling: Filling | None
     """None when its method is unknown."""
     fan_out: FanOut | None
-    needs: Mapping[str, Place]
+    needs: Mapping[str, Problems]
     """The steps that it uses, and where first."""
 
 
 class _Compiler:
     """The compilation of one method; its parts share the names in scope and the list of problems."""
 
-    def __init__(self, method: MethodDescriptor, compose: Compose, services: Services, place: Place) -> None:
+    def __init__(
+        self, method: MethodDescriptor, compose: Compose, services: Services, place: Problems
+    ) -> None:
         self._method = method
         self._compose = compose
         self._services = services
@@ -107,7 +109,7 @@ class _Compiler:
             self._place.add("only a unary method can be composed, and this one streams")
         if not self._compose.steps:
             self._place.field("steps").add("is empty: a composition needs at least one backend call")
-        places = [self._place.field("steps").index(index) for index in range(len(self._compose.steps))]
+        places = [self._place.field("steps").item(index) for index in range(len(self._compose.steps))]
         methods = [
             self._find_method(step.call, place.field("call"))
             for step, place in zip(self._compose.steps, places, strict=True)
@@ -128,9 +130,9 @@ class _Compiler:
         self._check_optional(drafts)
         self._check_used(drafts, response)
         omitted_field = self._omitted_field(drafts)
-        return None if self._place.problems else self._plan(drafts, response, omitted_field)
+        return None if self._place else self._plan(drafts, response, omitted_field)
 
-    def _find_method(self, call: str, place: Place) -> MethodDescriptor | None:
+    def _find_method(self, call: str, place: Problems) -> MethodDescriptor | None:
         service_name, slash, name = call.partition("/")
         if not (service_name and slash and name) or "/" in name:
             place.add(f'"{call}" is not of the form "package.Service/Method"')
@@ -148,7 +150,7 @@ class _Compiler:
             place.add(f'"{call}" streams: a step can only call a unary method')
         return method
 
-    def _declare(self, step: Step, place: Place, slot: int, method: MethodDescriptor | None) -> None:
+    def _declare(self, step: Step, place: Problems, slot: int, method: MethodDescriptor | None) -> None:
         """Bring the step's result into scope."""
         if not _NAME.fullmatch(step.name):
             place.add(f'"{step.name}" is not a lower_snake_case name')
@@ -162,11 +164,11 @@ class _Compiler:
                 shape = shape.list()
             self._roots[step.name] = Root(slot, shape)
 
-    def _draft(self, step: Step, place: Place, method: MethodDescriptor | None) -> _Draft:
+    def _draft(self, step: Step, place: Problems, method: MethodDescriptor | None) -> _Draft:
         if step.timeout is not None and step.timeout <= 0:
             place.field("timeout").add(f"{step.timeout:g} s is not more than 0")
         roots = self._roots
-        needs: dict[str, Place] = {}
+        needs: dict[str, Problems] = {}
         fan_out = None
         if step.for_each is not None:
             at = place.field("for_each")
@@ -180,7 +182,9 @@ class _Compiler:
                     needs.setdefault(root, place.field("request").key(field))
         return _Draft(step, place, method, filling, fan_out, needs)
 
-    def _fan_out(self, each: ForEach, place: Place, needs: dict[str, Place]) -> tuple[FanOut | None, Root]:
+    def _fan_out(
+        self, each: ForEach, place: Problems, needs: dict[str, Problems]
+    ) -> tuple[FanOut | None, Root]:
         """Return the compiled fan-out, and the root that its item is."""
         if not 1 <= each.max_concurrency <= MOST_IN_FLIGHT:
             place.field("max_concurrency").add(
@@ -204,7 +208,7 @@ class _Compiler:
             return None, Root(slot, None)
         return FanOut(_items(source), each.max_concurrency), Root(slot, source.shape.element())
 
-    def _with_item(self, each: ForEach, item: Root, place: Place) -> dict[str, Root]:
+    def _with_item(self, each: ForEach, item: Root, place: Problems) -> dict[str, Root]:
         """Return the names in scope with the item's."""
         if not _NAME.fullmatch(each.variable):
             place.add(f'"{each.variable}" is not a lower_snake_case name')

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from gateway.codec.shape import map_entry
+
 _KINDS: Final = {
     FieldDescriptor.CPPTYPE_BOOL: "bool",
     FieldDescriptor.CPPTYPE_DOUBLE: "double",
@@ -64,8 +66,8 @@ def of_message(descriptor: Descriptor) -> Shape:
 def of_field(field: FieldDescriptor) -> Shape:
     """Return the shape of a field's value."""
     if field.message_type is not None:
-        if field.message_type.GetOptions().map_entry:
-            key, value = (of_field(field.message_type.fields_by_name[name]) for name in ("key", "value"))
+        if (pair := map_entry(field)) is not None:
+            key, value = map(of_field, pair)
             return Shape(f"map<{key}, {value}>", map=True)
         return dataclasses.replace(of_message(field.message_type), repeated=field.is_repeated)
     if field.enum_type is not None:

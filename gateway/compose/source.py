@@ -16,8 +16,8 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from gateway.compose import shape as shapes
 from gateway.compose.expr import ExpressionError, Path, Segment
-from gateway.compose.problem import suggest
 from gateway.compose.shape import Shape
+from mesh.policy.problem import suggest
 
 Frame = Sequence[Any]
 """What a run knows: the request, then each step's result (None: not there), then the item of a fan-out."""

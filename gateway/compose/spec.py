@@ -41,7 +41,7 @@ class Step:
     optional: bool = False
     for_each: ForEach | None = None
     timeout: float | None = None
-    """Seconds; None when only the caller's deadline limits the step."""
+    """Seconds; None: what the policy of the called method says."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from google.protobuf.message import Message
 
 from gateway.compose import shape as shapes
 from gateway.compose.expr import ExpressionError
-from gateway.compose.problem import suggest
 from gateway.compose.shape import Shape
 from gateway.compose.source import Frame, Reader, Source
+from mesh.policy.problem import suggest
 
 Writer = Callable[[Message, Frame], None]
 

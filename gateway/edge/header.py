@@ -1,8 +1,4 @@
-"""Which headers mean something to the gateway, and which pass to backends and back.
-
-Never passed, whatever is configured: hop-by-hop headers (RFC 9110, 7.6.1), those of the message's framing, the trace
-context (the mesh's own to write), and the names that gRPC and the mesh keep for themselves.
-"""
+"""Which headers mean something to the gateway, and which pass to backends and back."""
 
 from __future__ import annotations
 
@@ -12,20 +8,12 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from gateway.problem import RequestProblem, Violation
+from gateway.problem import RequestProblem, Violation, refuse
 from mesh.call import Metadata
+from mesh.config.header import is_reserved
 
 _MOST_NAMES: Final = 1024
 """Names remembered: clients choose them, so memory must not grow with them."""
-
-NEVER: Final = frozenset(
-    {
-        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade", "host", "content-length", "content-type", "content-encoding", "expect",
-        "traceparent", "tracestate", "user-agent", "date", "server",
-    }
-)  # fmt: skip
-NEVER_PREFIXES: Final = ("grpc-", "mesh-", ":")
 
 
 class Meaning(enum.Enum):
@@ -54,7 +42,7 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
 
     def passes(name: str) -> bool:
         wanted = name in exact or name.startswith(prefixes)
-        return wanted and name not in NEVER and not name.startswith(NEVER_PREFIXES)
+        return wanted and not is_reserved(name)
 
     return passes
 
@@ -125,4 +113,4 @@ class ResponseHeaders:
 
 
 def _refusal(header: str, description: str) -> RequestProblem:
-    return RequestProblem(f"header {header}: {description}", [Violation(f"header {header}", description)])
+    return refuse([Violation(f"header {header}", description)])

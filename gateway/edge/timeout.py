@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gateway.problem import RequestProblem, Violation
+from gateway.problem import RequestProblem, Violation, refuse
 
 # "TimeoutValue → {positive integer as ASCII string of at most 8 digits}" - gRPC over HTTP2
 _GRPC: Final = re.compile(rb"([0-9]{1,8})([HMSmun])")
@@ -32,4 +32,4 @@ def read_request_timeout(value: bytes) -> float:
 
 def _refusal(header: str, value: bytes, expected: str) -> RequestProblem:
     description = f'"{value[:40].decode("latin-1")}" is not {expected}'
-    return RequestProblem(f"header {header}: {description}", [Violation(f"header {header}", description)])
+    return refuse([Violation(f"header {header}", description)])

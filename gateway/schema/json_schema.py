@@ -15,7 +15,8 @@ from google.protobuf.descriptor_pb2 import FieldOptions
 
 from gateway.codec.enumeration import NULL_VALUE, printed_names
 from gateway.codec.scalar import INT32_TYPES, INT64_TYPES, UINT32_TYPES, UINT64_TYPES
-from gateway.schema.kind import HTTP_BODY, WRAPPERS, is_map, map_entry, message_of
+from gateway.codec.shape import WRAPPERS, map_entry
+from gateway.schema.kind import HTTP_BODY, message_of
 
 Json = dict[str, Any]
 
@@ -96,8 +97,8 @@ class Components:
 
     def value(self, field: FieldDescriptor) -> Json:
         """Return the schema of what a field holds, and nothing about the field."""
-        if is_map(field):
-            key, value = map_entry(field)
+        if (pair := map_entry(field)) is not None:
+            key, value = pair
             schema = {"type": "object", "additionalProperties": self._one(value)}
             pattern = _KEY_PATTERNS.get(key.type)
             return {**schema, "propertyNames": {"pattern": pattern}} if pattern else schema

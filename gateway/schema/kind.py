@@ -1,4 +1,4 @@
-"""Decides how fields are told apart: maps, messages whose JSON is one value, and dotted paths to fields."""
+"""Decides how fields are told apart: messages whose JSON is one value, and dotted paths to fields."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import Final, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from gateway.codec.shape import WRAPPERS
 from mesh.policy.problem import suggest
 
-WRAPPERS: Final = frozenset(
-    f"google.protobuf.{name}Value"
-    for name in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes")
-)
 TEXTUAL: Final = WRAPPERS | {
     "google.protobuf.Timestamp",
     "google.protobuf.Duration",
@@ -31,19 +28,6 @@ def is_message(field: FieldDescriptor) -> bool:
 def message_of(field: FieldDescriptor) -> Descriptor:
     """Return the message type of a field that has one."""
     return cast("Descriptor", field.message_type)
-
-
-def map_entry(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor]:
-    """Return the key and the value of a map field."""
-    fields = message_of(field).fields_by_name
-    return fields["key"], fields["value"]
-
-
-def is_map(field: FieldDescriptor) -> bool:
-    """Whether the field is a map, which descriptors show as a repeated entry message."""
-    return bool(
-        field.is_repeated and field.message_type is not None and message_of(field).GetOptions().map_entry
-    )
 
 
 def is_textual(field: FieldDescriptor) -> bool:

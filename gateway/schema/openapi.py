@@ -16,11 +16,12 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.rpc import status_pb2
 
 from gateway.bind.field import leaves
+from gateway.codec.shape import map_entry
 from gateway.route.table import Binding, Table
 from gateway.route.trie import ANY_METHOD
 from gateway.schema import openapi_path
 from gateway.schema.json_schema import Components, Json, is_required
-from gateway.schema.kind import HTTP_BODY, is_map, is_message, json_path, message_of, resolve
+from gateway.schema.kind import HTTP_BODY, is_message, json_path, message_of, resolve
 from gateway.schema.openapi_path import OpenApiPath, Part
 from gateway.schema.pool import Schema
 
@@ -169,7 +170,7 @@ class _Writer:
                 parameter["required"] = True
             if schema.pop("deprecated", False):
                 parameter["deprecated"] = True
-            if is_map(field):
+            if map_entry(field) is not None:
                 # In this style a map is spelled as the gateway reads it: one parameter `labels[key]` per
                 # entry.
                 parameter |= {"style": "deepObject", "explode": True}

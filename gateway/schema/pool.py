@@ -99,16 +99,6 @@ def read_files(files: Iterable[FileDescriptorProto], services: Sequence[str] = (
     return Schema(loader.pool, exposed, comments), tuple(problems)
 
 
-def read_generated(services: Sequence[str], pool: DescriptorPool | None = None) -> Loaded:
-    """Read services of generated modules that are already imported, from the default pool unless given.
-
-    Generated modules have no comments.
-    """
-    pool = pool or descriptor_pool.Default()
-    problems: list[Problem] = []
-    return Schema(pool, _find_services(pool, sorted(services), (), problems)), tuple(problems)
-
-
 def is_plumbing(service: str) -> bool:
     """Whether a service is one that servers carry beside their own: exposed only when asked for by name."""
     return service.startswith(_PLUMBING)

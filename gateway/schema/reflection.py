@@ -8,10 +8,14 @@ from typing import Any, Final
 
 import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
-from gateway.schema.pool import Loaded, Schema, is_plumbing, read_files, read_set
+from gateway.schema.pool import Loaded, Schema, is_plumbing, read_files
 from mesh.policy.problem import Problem
+
+NOT_OFFERED: Final = "the server does not offer reflection (grpc.reflection.v1 or v1alpha)"
+"""The problem of a server without the service."""
 
 # The two packages have the same messages field by field: v1 is v1alpha made stable. So one set of classes
 # serves both.
@@ -47,12 +51,11 @@ async def read_server(
             return _nothing(text)
         finally:
             stream.cancel()
-    return _nothing("the server does not offer reflection (grpc.reflection.v1 or v1alpha)")
+    return _nothing(NOT_OFFERED)
 
 
 def _nothing(text: str) -> Loaded:
-    schema: Schema = read_set(b"", ())[0]
-    return schema, (Problem("reflection", text),)
+    return Schema(DescriptorPool(), ()), (Problem("reflection", text),)
 
 
 class _Conversation:

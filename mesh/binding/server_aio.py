@@ -89,7 +89,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
                 arity,
                 metadata=context.invocation_metadata() or (),
                 timeout=left,
-                peer=context.peer(),
+                peer=context.peer,
             )
             CURRENT.set(call)
 

@@ -1,4 +1,4 @@
-"""`mesh explain`: what happens to a method's calls, stage by stage, and who enforces the rest."""
+"""`mesh explain`: what a method is composed of, what happens to its calls, stage by stage, and who enforces the rest."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def command(file: Path, method: str | None, side: str) -> None:
       mesh explain mesh.yaml shop.v1.CatalogService/GetProduct
       mesh explain mesh.yaml                                      lists the methods
 
-    What gRPC's own core enforces (load balancing, health checks, outlier detection) is printed below the stages.
+    What gRPC's own core enforces (load balancing, health checks, outlier detection) is printed below the stages. Of a
+    composed method its plan comes first: which backend calls it makes, what each needs, what goes in and comes out.
     """  # noqa: D301 - click looks for the character
     environment, diagnostics = environments.load(file)
     if environment is None:
@@ -61,13 +62,14 @@ def command(file: Path, method: str | None, side: str) -> None:
     found = _find(schema, method)
     target = environment.serving(found.containing_service.full_name)
     name = found.containing_service.full_name if target is None else target.name
+    plan = _plan(schema, found)
     sides = list(Side) if side == "both" else [Side(side)]
     at = Problems(method)
     policy = policies.policy(_path(found), at)
     if at:
         _fail(at.list)
     scopes = [Scope(_path(found), _arity(found), each, name, policy, Telemetry(), State()) for each in sides]
-    click.echo("\n\n".join(chain.explain(scope) for scope in scopes))
+    click.echo("\n\n".join([*plan, *(chain.explain(scope) for scope in scopes)]))
     if Side.CLIENT in sides:
         services = () if target is None else target.serves
         click.echo(_native(policies, services))
@@ -103,6 +105,19 @@ def _find(schema: Schema, method: str) -> MethodDescriptor:
         near = suggest(method_name, service.methods_by_name)
         _fail([Problem("", f'"{method_name}" is not a method of {service_name}{near}')])
     return found
+
+
+def _plan(schema: Schema, method: MethodDescriptor) -> list[str]:
+    """Return the plan of a composed method; nothing of another, or without the gateway, which alone runs plans."""
+    try:
+        from gateway.compose import compile_plans, explain
+    except ModuleNotFoundError:
+        return []
+    plans, problems = compile_plans({service.full_name: service for service in schema.services})
+    if problems:
+        _fail(problems)
+    plan = plans.get(_path(method))
+    return [] if plan is None else [explain(plan)]
 
 
 def _path(method: MethodDescriptor) -> str:

@@ -26,6 +26,11 @@ class Address(NamedTuple):
         """Whether the host needs no DNS; localhost counts, every resolver knows it."""
         return self.host == "localhost" or _is_ip(self.host)
 
+    @property
+    def reachable(self) -> Address:
+        """Where somebody on this machine finds who listens here: every interface includes the loopback."""
+        return self._replace(host={"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host))  # noqa: S104 - asked for
+
 
 def parse(text: str, *, least_port: int = 1) -> Address | str:
     """Return the address, or what is wrong with it. `least_port=0` where a free port may be asked for."""

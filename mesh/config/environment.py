@@ -23,6 +23,14 @@ def load(file: str | Path) -> tuple[Environment | None, list[Diagnostic]]:
     return (None if diagnostics else environment), diagnostics
 
 
+def require(file: str | Path) -> Environment:
+    """Read an environment; raise ConfigError with every problem."""
+    environment, diagnostics = load(file)
+    if environment is None:
+        raise ConfigError(diagnostic.as_problem() for diagnostic in diagnostics)
+    return environment
+
+
 def examine(file: str | Path) -> tuple[Environment | None, list[Diagnostic]]:
     """Read an environment as far as it can be read, so that whoever checks more of it can find every problem at once."""
     path, shown = Path(file).absolute(), str(file)
@@ -55,12 +63,7 @@ def current(environ: Mapping[str, str] = os.environ) -> Environment | None:
     Raises ConfigError with every problem of the file.
     """
     file = current_file(environ)
-    if file is None:
-        return None
-    environment, diagnostics = load(file)
-    if environment is None:
-        raise ConfigError(diagnostic.as_problem() for diagnostic in diagnostics)
-    return environment
+    return None if file is None else require(file)
 
 
 def _consequent(problems: list[Problem], known: list[Diagnostic]) -> list[Problem]:

@@ -8,7 +8,7 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
-from mesh.config import address
+from mesh.config import address, header
 from mesh.config.address import Address
 from mesh.config.spec import Environment, Gateway, Service, Telemetry
 from mesh.policy.problem import Problems, suggest
@@ -17,22 +17,6 @@ from mesh.v1 import config_pb2
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FULL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
-# RFC 9110, 5.6.2: field names are tokens.
-_HEADER = re.compile(r"[a-z0-9!#$%&'+.^_`|~-]+\*?|\*")
-# RFC 9110, 7.6.1: what is about the connection ends with the connection.
-_HOP_BY_HOP = frozenset(
-    (
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "host",
-        "content-length",
-    )
-)
 _DAY = 86400.0
 
 
@@ -75,7 +59,7 @@ def _service(proto: config_pb2.Service, at: Problems, folder: Path) -> Service:
         found = f"not {' and '.join(given)}" if given else "and there is none of them"
         at.add(f"a service has one of command, endpoints and dns, {found}")
     if given and "command" not in given:
-        for name in ("instances", "directory", "environment", "after"):
+        for name in ("instances", "directory", "environment", "after", "start_timeout"):
             if name in written:
                 at.field(name).add("only for a service with a command, which `mesh up` starts")
     directory = folder / proto.directory
@@ -209,13 +193,9 @@ def _gateway(proto: config_pb2.Gateway, at: Problems) -> Gateway:
 
 def _headers(names: list[str], at: Problems) -> tuple[str, ...]:
     for index, name in enumerate(names):
-        lower = name.lower()
-        if not _HEADER.fullmatch(lower):
-            at.item(index).add(f'"{name}" is not a header name; a last * stands for any rest')
-        elif lower.startswith(("grpc-", "mesh-")):
-            at.item(index).add(f'"{name}" is the transport\'s own and never handed on')
-        elif lower in _HOP_BY_HOP:
-            at.item(index).add(f'"{name}" is about the connection and never handed on')
+        wrong = header.refusal(name)
+        if wrong:
+            at.item(index).add(wrong)
     return tuple(name.lower() for name in names)
 
 

@@ -23,7 +23,7 @@ def resolve(
     proto.name = environment.name
     for service in proto.services:
         if service.name in endpoints:
-            for name in ("command", "instances", "directory", "environment", "after"):
+            for name in ("command", "instances", "directory", "environment", "after", "start_timeout"):
                 service.ClearField(name)
             service.endpoints[:] = map(str, endpoints[service.name])
     proto.descriptors[:] = map(str, environment.descriptors)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mesh.config.address import Address
 from mesh.up import http
-
-Probe = Callable[[], Awaitable[bool]]
 
 # Someone who has just started is asked again soon: gRPC's own pause between connection attempts begins at a second.
 _OPTIONS = (

@@ -19,7 +19,7 @@ async def get(address: Address, path: str, *, timeout: float) -> Response | None
     """Return the answer; None when there is none in time."""
     try:
         async with asyncio.timeout(timeout):
-            reader, writer = await asyncio.open_connection(reachable(address).host, address.port)
+            reader, writer = await asyncio.open_connection(address.reachable.host, address.port)
             try:
                 # HTTP/1.0: the answer ends with the connection and is never chunked.
                 writer.write(f"GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
@@ -32,11 +32,6 @@ async def get(address: Address, path: str, *, timeout: float) -> Response | None
         return Response(int(rest[:3]), body.decode("utf-8", "replace"))
     except (OSError, ValueError):  # TimeoutError is an OSError
         return None
-
-
-def reachable(address: Address) -> Address:
-    """Return where somebody who listens on the address can be found: every interface includes the loopback."""
-    return address._replace(host={"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host))  # noqa: S104
 
 
 async def _all(reader: asyncio.StreamReader) -> bytes:

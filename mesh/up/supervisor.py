@@ -18,7 +18,6 @@ from mesh.config import Address, Environment, Service
 from mesh.config.resolve import resolve
 from mesh.up import port
 from mesh.up.health import GrpcProbe, HttpProbe
-from mesh.up.http import reachable
 from mesh.up.log import Log
 from mesh.up.machine import State
 from mesh.up.measure import Meter, Row
@@ -138,7 +137,7 @@ class Supervisor:
         endpoints = {service.name: [next(addresses) for _ in range(service.instances)] for service in started}
         if listen is not None:
             listen = listen if listen.port else listen._replace(port=next(addresses).port)
-            self.gateway = reachable(listen)
+            self.gateway = listen.reachable
         self.config = _write(environment.file.parent, resolve(environment, endpoints, listen))
         await self._guardian.start()
         for service in started:

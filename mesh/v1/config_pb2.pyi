@@ -174,7 +174,9 @@ class Service(_message.Message):
 
     @_builtins.property
     def start_timeout(self) -> _duration_pb2.Duration:
-        """How long an instance may take to become healthy (grpc.health.v1 SERVING) after it was started. Default: 30s."""
+        """How long an instance may take to become healthy (grpc.health.v1 SERVING) after it was started; only for services
+        with a command. Default: 30s.
+        """
 
     @_builtins.property
     def stop_timeout(self) -> _duration_pb2.Duration:
@@ -321,7 +323,7 @@ class Gateway(_message.Message):
     workers: _builtins.int
     """Worker processes. Default: 1."""
     grpc_listen: _builtins.str
-    """Where composed methods are served over gRPC too, as `HOST:PORT`. Default: nowhere."""
+    """Where composed methods are served over gRPC too, as `HOST:PORT`; refused when there are none. Default: nowhere."""
     max_body_bytes: _builtins.int
     """The largest request body, in bytes. Default: 4194304."""
     unknown_query: Global___UnknownQuery.ValueType
@@ -342,14 +344,15 @@ class Gateway(_message.Message):
 
     @_builtins.property
     def request_timeout(self) -> _duration_pb2.Duration:
-        """The time a request gets when it names none (`Grpc-Timeout`, `Request-Timeout`), and the most it may name.
-        Default: 15s.
+        """The time a request gets when it names none (`Grpc-Timeout`, `Request-Timeout`), and the most it may name. A response
+        that is a stream has a limit only when the request names one. Default: 15s.
         """
 
     @_builtins.property
     def forward_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Request headers handed to backends as metadata of the same name; `x-demo-*` stands for a prefix. Hop-by-hop,
-        `grpc-*` and `mesh-*` headers are never handed on. Default: `authorization`, `accept-language`, `x-request-id`.
+        """Request headers handed to backends as metadata of the same name; `x-demo-*` stands for a prefix. Headers about the
+        connection or the body, the trace context, `user-agent`, `request-timeout`, `grpc-*` and `mesh-*` are never handed on,
+        and refused here. Default: `authorization`, `accept-language`, `x-request-id`.
         """
 
     @_builtins.property
@@ -411,13 +414,15 @@ class Telemetry(_message.Message):
     TRACE_RATIO_FIELD_NUMBER: _builtins.int
     CONSOLE_FIELD_NUMBER: _builtins.int
     prometheus_listen: _builtins.str
-    """Where each process serves Prometheus metrics (`/metrics`), as `HOST:PORT`; port 0 takes a free one and tells
-    `mesh up`. Default: not served.
+    """Where each process serves Prometheus metrics (`/metrics`), as `HOST:PORT`; port 0 takes a free one. Processes that
+    `mesh up` starts serve them at an address of its choice instead (MESH_METRICS_LISTEN). Default: not served.
     """
     otlp_endpoint: _builtins.str
     """An OTLP/HTTP collector for traces and metrics, such as `http://127.0.0.1:4318`. Default: not exported."""
     trace_ratio: _builtins.float
-    """The share of new traces that are sampled, 0 to 1; a caller's decision is always kept. Default: 0.01."""
+    """The share of new traces that are sampled, 0 to 1, where spans go to `otlp_endpoint` or `console`; a caller's decision
+    is always kept, and so is the sampler of an OpenTelemetry provider that the application has set. Default: 0.01.
+    """
     console: _builtins.bool
     """Prints finished spans to standard error; for demonstrations. Default: false."""
     def __init__(

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from click.testing import CliRunner
 
 from mesh.cli import main
+from tests.protoc import compile_protos
 
 PROTO = """
 syntax = "proto3";
 package shop.v1;
+import "gateway/v1/annotations.proto";
 message Empty {}
 service Shop {
   rpc Get(Empty) returns (Empty) { option idempotency_level = NO_SIDE_EFFECTS; }
   rpc Buy(Empty) returns (Empty);
   rpc Watch(Empty) returns (stream Empty);
+  rpc Page(Empty) returns (Empty) {
+    option (gateway.v1.compose) = { steps: { name: "buy" call: "shop.v1.Shop/Buy" } };
+  }
 }
 """
 
@@ -39,8 +41,7 @@ def environment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     (folder / "shop.proto").write_text(PROTO)
     (folder / "mesh.yaml").write_text(CONFIG)
-    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", "--include_imports"]
-    subprocess.run([*protoc, f"--descriptor_set_out={folder / 'shop.binpb'}", "shop.proto"], check=True)
+    (folder / "shop.binpb").write_bytes(compile_protos(folder))
     return folder / "mesh.yaml"
 
 
@@ -75,9 +76,20 @@ def test_a_stream_has_no_default_deadline(environment):
 
 
 def test_without_a_method_they_are_listed(environment):
-    assert ["shop.v1.Shop/Get", "shop.v1.Shop/Buy", "shop.v1.Shop/Watch"] == explain(
-        environment
-    ).output.splitlines()
+    names = [f"shop.v1.Shop/{name}" for name in ("Get", "Buy", "Watch", "Page")]
+
+    assert names == explain(environment).output.splitlines()
+
+
+def test_the_plan_of_a_composed_method_comes_before_its_chain(environment):
+    lines = explain(environment, "shop.v1.Shop/Page", "--side", "server").output.splitlines()
+
+    assert ["/shop.v1.Shop/Page", "  level 1", "    buy: /shop.v1.Shop/Buy", "  response"] == lines[:4]
+    assert "shop.v1.Shop/Page (server, unary_unary) in shop" in lines
+
+
+def test_other_methods_have_no_plan(environment):
+    assert "level" not in explain(environment, "shop.v1.Shop/Get").output
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ PROBLEMS = [
     ("services: [{name: a}]", "services[0]: a service has one of command, endpoints and dns, and there is none of them"),
     ("services: [{name: a, dns: 'a:1', command: [python]}]", "services[0]: a service has one of command, endpoints and dns, not command and dns"),
     ("services: [{name: a, dns: 'a:1', instances: 1}]", "services[0].instances: only for a service with a command, which `mesh up` starts"),
+    ("services: [{name: a, dns: 'a:1', start_timeout: 5s}]", "services[0].start_timeout: only for a service with a command, which `mesh up` starts"),
     ("services: [{name: a, dns: 'a:1', after: [b]}, {name: b, dns: 'b:1'}]", "services[0].after: only for a service with a command, which `mesh up` starts"),
     ("services: [{name: a, dns: a}]", 'services[0].dns: "a" is not HOST:PORT'),
     ("services: [{name: a, dns: 'a b:1'}]", 'services[0].dns: "a b:1" is not HOST:PORT: "a b" is not a host name'),
@@ -67,6 +68,10 @@ PROBLEMS = [
     ("gateway: {request_timeout: 0s}", 'gateway.request_timeout: "0s" is out of range, must be 0.001s to 86400s'),
     ("gateway: {forward_headers: ['a b']}", 'gateway.forward_headers[0]: "a b" is not a header name; a last * stands for any rest'),
     ("gateway: {forward_headers: [x-ok, grpc-timeout]}", 'gateway.forward_headers[1]: "grpc-timeout" is the transport\'s own and never handed on'),
+    ("gateway: {forward_headers: [User-Agent]}", 'gateway.forward_headers[0]: "User-Agent" is the transport\'s own and never handed on'),
+    ("gateway: {forward_headers: [traceparent]}", 'gateway.forward_headers[0]: "traceparent" is the mesh\'s own to write and never handed on'),
+    ("gateway: {forward_headers: [request-timeout]}", 'gateway.forward_headers[0]: "request-timeout" becomes the deadline of the calls and is never handed on'),
+    ("gateway: {return_headers: [content-type]}", 'gateway.return_headers[0]: "content-type" is about the connection and never handed on'),
     ("gateway: {return_headers: [Connection]}", 'gateway.return_headers[0]: "Connection" is about the connection and never handed on'),
     # Telemetry and descriptors.
     ("telemetry: {prometheus_listen: x}", 'telemetry.prometheus_listen: "x" is not HOST:PORT'),

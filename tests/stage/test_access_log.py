@@ -49,7 +49,7 @@ def test_every_ending_writes_one_line(ending):
 
 def test_a_line_says_what_happened_to_whom_and_when():
     log = Log(side=Side.SERVER)
-    one = call(peer="ipv4:127.0.0.1:5000")
+    one = call(peer=lambda: "ipv4:127.0.0.1:5000")
     one.scratch = TraceContext(HEADER)
 
     end("error", [log.stage], one=one)
@@ -93,7 +93,7 @@ def test_a_refusal_names_the_stage():
 def test_no_text_breaks_the_line(text):
     log = Log(method=f"/a.B/{text}")
 
-    end("error", [log.stage], script=[Outcome(5, text)], one=call(peer=text))
+    end("error", [log.stage], script=[Outcome(5, text)], one=call(peer=lambda: text))
 
     (line,) = log.lines()
     assert (text, text, f"a.B/{text}") == (line["details"], line["peer"], line["method"])

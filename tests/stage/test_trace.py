@@ -98,7 +98,7 @@ def test_every_ending_restores_what_was_current(ending, side):
 def test_a_server_continues_the_callers_trace_and_is_current_for_its_handler():
     traced = Traced()
     seen = []
-    one = sent(SAMPLED, "vendor=1", peer="ipv4:127.0.0.1:5000")
+    one = sent(SAMPLED, "vendor=1", peer=lambda: "ipv4:127.0.0.1:5000")
 
     drive([traced.stage(Side.SERVER)], one=one, on_attempt=lambda: seen.append(otel.get_current_span()))
 

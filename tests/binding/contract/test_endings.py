@@ -131,7 +131,9 @@ async def test_a_timeout_reaches_the_backend_and_settles_as_deadline_exceeded(ce
     assert grpc.StatusCode.DEADLINE_EXCEEDED == caught.value.code()
     assert 0 < cell.backend.remaining[0] <= 0.25
     # The client's cancellation may overtake the server's own clock by what the request took to arrive.
-    assert cell.chains.per_call.codes == [4] or (cell.side is Side.SERVER and cell.chains.per_call.codes == [1])
+    assert cell.chains.per_call.codes == [4] or (
+        cell.side is Side.SERVER and cell.chains.per_call.codes == [1]
+    )
 
 
 async def test_a_stage_that_raises_in_admit_fails_the_call(cell):

@@ -9,26 +9,21 @@ from typing import Any
 
 import grpc
 import grpc.aio
-import grpc_tools
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection
-from grpc_tools import protoc
 
 from gateway.schema.pool import Schema, read_set
+from tests.protoc import compile_protos
 
 HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parents[2]
 SERVICE = "library.v1.LibraryService"
 
 
-def compile_protos(out: pathlib.Path) -> pathlib.Path:
-    """Compile the protos beside this file into a descriptor set."""
-    well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
-    google = pathlib.Path(any_pb2.__file__).parents[2]
-    file = out / "library.binpb"
-    arguments = [f"-I{HERE}", f"-I{ROOT / 'protos'}", f"-I{well_known}", f"-I{google}", "--include_imports"]
-    assert protoc.main(["protoc", *arguments, f"--descriptor_set_out={file}", "library.proto"]) == 0
+def write_descriptors(folder: pathlib.Path) -> pathlib.Path:
+    """Write the descriptor set of the protos beside this file."""
+    file = folder / "library.binpb"
+    file.write_bytes(compile_protos(HERE))
     return file
 
 

@@ -13,14 +13,14 @@ from gateway.app import Gateway
 from gateway.load import Source, load
 from mesh.config.spec import Gateway as Settings
 from mesh.telemetry.telemetry import Telemetry
-from tests.gateway.asgi.backend import Backend, compile_protos
+from tests.gateway.asgi.backend import Backend, write_descriptors
 
 Make = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
 def descriptors(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    return compile_protos(tmp_path_factory.mktemp("library"))
+    return write_descriptors(tmp_path_factory.mktemp("library"))
 
 
 @pytest.fixture

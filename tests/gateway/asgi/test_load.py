@@ -10,6 +10,7 @@ from gateway.load import Source, load
 from gateway.server import describe
 from mesh.errors import ConfigError
 from tests.gateway.asgi.backend import Backend
+from tests.protoc import service_set
 
 
 def problems(info) -> list[str]:
@@ -117,3 +118,20 @@ async def test_an_environment_that_is_wrong(tmp_path):
     file.write_text("gateway: {}\n")
     with pytest.raises(ConfigError, match="descriptors: is empty"):
         await load(Source(config=str(file)))
+
+
+async def test_grpc_listen_is_for_composed_methods(tmp_path):
+    descriptors = tmp_path / "plain.binpb"
+    descriptors.write_bytes(
+        service_set(
+            'message M {} service S { rpc Get(M) returns (M) { option (google.api.http).get = "/m"; } }'
+        )
+    )
+    source = environment(tmp_path, descriptors, serves="t.v1.S")
+    file = tmp_path / "mesh.yaml"
+    file.write_text(file.read_text().replace("request_timeout: 3s", "grpc_listen: 127.0.0.1:0"))
+    with pytest.raises(ConfigError) as info:
+        await load(source)
+    assert problems(info) == [
+        "gateway.grpc_listen: no method is composed, so there is nothing to serve there"
+    ]

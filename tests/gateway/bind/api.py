@@ -10,7 +10,7 @@ from gateway.codec.json import Codec
 from gateway.problem import RequestProblem
 from gateway.route.table import read
 from gateway.schema.pool import read_set
-from tests.gateway.schema.protoc import service_set
+from tests.protoc import service_set
 
 
 class Api:

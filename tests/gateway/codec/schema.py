@@ -1,32 +1,18 @@
 """The test protos in a descriptor pool of their own, as the gateway would have them from a descriptor set."""
 
-import importlib.resources
 import pathlib
-import tempfile
 
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.message_factory import GetMessageClass
-from grpc_tools import protoc
+
+from tests.protoc import compile_protos
 
 HERE = pathlib.Path(__file__).parent / "proto"
 
 
 def compile_pool():
-    with tempfile.TemporaryDirectory() as scratch:
-        out = pathlib.Path(scratch) / "set.binpb"
-        include = importlib.resources.files("grpc_tools") / "_proto"
-        files = sorted(str(path) for path in HERE.glob("*.proto"))
-        arguments = [
-            "protoc",
-            f"-I{HERE}",
-            f"-I{include}",
-            "--include_imports",
-            f"--descriptor_set_out={out}",
-        ]
-        assert protoc.main([*arguments, *files]) == 0
-        files = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file
     pool = descriptor_pool.DescriptorPool()
-    for file in files:
+    for file in descriptor_pb2.FileDescriptorSet.FromString(compile_protos(HERE)).file:
         pool.Add(file)
     return pool
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from gateway.codec import Codec, Options, check_required
 from gateway.codec.decode import Decoders
 from gateway.codec.encode import Encoders
-from gateway.codec.json import VIOLATIONS_SHOWN
 from gateway.codec.source import Source
-from gateway.problem import RequestProblem
+from gateway.problem import VIOLATIONS_SHOWN, RequestProblem
 from mesh.call import Code
 from tests.gateway.codec.schema import MESSAGES, descriptor, message
 
@@ -445,42 +444,6 @@ def test_a_fault_in_one_field_has_the_given_path():
         with pytest.raises(RequestProblem) as caught:
             codec(THREE + "Scalars").set_field(target, fields[name], value, "body")
         assert [path] == [violation.field for violation in caught.value.violations]
-
-
-@pytest.mark.parametrize(
-    ("name", "field", "texts", "expected"),
-    [
-        ("Scalars", "a_bool", ["true"], {"a_bool": True}),
-        ("WellKnown", "a_bool", ["false"], {"a_bool": {"value": False}}),
-        ("Lists", "bools", ["true", "false"], {"bools": [True, False]}),
-        ("Lists", "int64s", ["1", "2"], {"int64s": [1, 2]}),
-        ("Scalars", "a_double", ["1e3"], {"a_double": 1000}),
-        ("Scalars", "a_colour", ["GREEN"], {"a_colour": 5}),
-        ("Scalars", "a_colour", ["5"], {"a_colour": 5}),
-        ("Scalars", "a_string", ["null"], {"a_string": "null"}),
-        ("WellKnown", "at", ["1970-01-01T00:00:01Z"], {"at": {"seconds": 1}}),
-        ("WellKnown", "an_int32", ["3"], {"an_int32": {"value": 3}}),
-    ],
-)
-def test_one_field_is_set_from_text(name, field, texts, expected):
-    target = message(THREE + name)
-    codec(THREE + name).set_text(target, descriptor(THREE + name).fields_by_name[field], texts, "q")
-    assert message(THREE + name, **expected) == target
-
-
-@pytest.mark.parametrize(
-    ("texts", "description"),
-    [
-        (["yes"], 'expected true or false, got "yes"'),
-        (["true", "true"], "expected one value, got 2"),
-        ([], "expected one value, got 0"),
-    ],
-)
-def test_text_that_does_not_fit_is_refused(texts, description):
-    field = descriptor(THREE + "Scalars").fields_by_name["a_bool"]
-    with pytest.raises(RequestProblem) as caught:
-        codec(THREE + "Scalars").set_text(message(THREE + "Scalars"), field, texts, "filter.live")
-    assert [("filter.live", description)] == [tuple(violation) for violation in caught.value.violations]
 
 
 @pytest.mark.parametrize(

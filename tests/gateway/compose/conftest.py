@@ -5,21 +5,19 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-import grpc_tools
 import pytest
 from google.protobuf import descriptor_pb2, text_format
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from grpc_tools import protoc
 
 from gateway.compose import Plan, compile_plan
 from gateway.compose.spec import read
 from gateway.v1 import annotations_pb2
+from tests.protoc import compile_protos
 
 HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parents[2]
 
 
 class Shop:
@@ -55,24 +53,10 @@ class Shop:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    out = tmp_path_factory.mktemp("shop") / "shop.binpb"
-    well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
-    status = protoc.main(
-        [
-            "protoc",
-            f"-I{HERE / 'protos'}",
-            f"-I{ROOT / 'protos'}",
-            f"-I{well_known}",
-            "--include_imports",
-            f"--descriptor_set_out={out}",
-            "shop/v1/shop.proto",
-        ]
-    )
-    assert status == 0
+def shop() -> Shop:
     pool = DescriptorPool()
     services: dict[str, ServiceDescriptor] = {}
-    for file in descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file:
+    for file in descriptor_pb2.FileDescriptorSet.FromString(compile_protos(HERE / "protos")).file:
         pool.Add(file)
         found = pool.FindFileByName(file.name).services_by_name.values()
         services.update({service.full_name: service for service in found})

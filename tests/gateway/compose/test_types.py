@@ -8,10 +8,10 @@ import pytest
 from google.protobuf import text_format
 
 from gateway.compose.binding import compile_bindings
-from gateway.compose.problem import Place
 from gateway.compose.shape import of_message
 from gateway.compose.source import Root
 from gateway.compose.spec import Binding
+from mesh.policy.problem import Problems
 
 KINDS = {
     "double": ("double",),
@@ -59,7 +59,7 @@ def fill(shop, field, value, source="Kinds", target="Kinds"):
     problems = []
     roots = {"request": Root(0, of_message(shop.pool.FindMessageTypeByName(f"shop.v1.{source}")))}
     message = shop.pool.FindMessageTypeByName(f"shop.v1.{target}")
-    filling = compile_bindings([Binding(field, value)], message, roots, Place("at", problems))
+    filling = compile_bindings([Binding(field, value)], message, roots, Problems("at", problems))
     return filling, [problem.message for problem in problems]
 
 

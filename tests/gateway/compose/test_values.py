@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gateway.compose.binding import compile_bindings
-from gateway.compose.problem import Place
 from gateway.compose.shape import of_message
 from gateway.compose.source import Root
 from gateway.compose.spec import Binding
+from mesh.policy.problem import Problems
 
 LIST = """
 products {
@@ -34,7 +34,7 @@ def compile_one(shop, bindings, target):
         [Binding(field, value) for field, value in bindings],
         shop.pool.FindMessageTypeByName(f"shop.v1.{target}"),
         roots,
-        Place("at", problems),
+        Problems("at", problems),
     )
     return filling, [str(problem) for problem in problems]
 

@@ -8,7 +8,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 
 from gateway.route.table import Skipped, read
 from gateway.schema.pool import read_set
-from tests.gateway.schema.protoc import service_set
+from tests.protoc import service_set
 
 MESSAGES = """
 message Inner { string id = 1; google.protobuf.Timestamp at = 2; }

@@ -15,7 +15,7 @@ from gateway.route import template as templates
 from gateway.route.table import read
 from gateway.schema import openapi, openapi_path
 from gateway.schema.pool import read_files, read_set
-from tests.gateway.schema.protoc import service_set
+from tests.protoc import service_set
 
 PROTO = """
 // Sells books.

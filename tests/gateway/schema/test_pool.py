@@ -8,7 +8,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 from grpc_health.v1 import health_pb2
 
 from gateway.schema.pool import read_files, read_generated, read_set
-from tests.gateway.schema.protoc import PREAMBLE, descriptor_set, service_set
+from tests.protoc import PREAMBLE, descriptor_set, service_set
 
 GREETER = """
 // Greets.

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 
 from gateway.schema.pool import read_set
 from gateway.schema.reflection import read_server
-from tests.gateway.schema.protoc import PREAMBLE, descriptor_set
+from tests.protoc import PREAMBLE, descriptor_set
 
 V1 = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 V1ALPHA = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"

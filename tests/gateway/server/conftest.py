@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.asgi.backend import compile_protos
+from tests.gateway.asgi.backend import write_descriptors
 from tests.gateway.server.process import ENVIRON, ROOT, GatewayProcess
 
 HERE = pathlib.Path(__file__).parent
@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def descriptors(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    return compile_protos(tmp_path_factory.mktemp("library"))
+    return write_descriptors(tmp_path_factory.mktemp("library"))
 
 
 @pytest.fixture(scope="session")
