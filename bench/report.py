@@ -108,7 +108,11 @@ def _standing(budget: Budget, row: Row) -> Standing:
         measured, over, unit = f"{row.ratio:.2f} x", round(row.ratio, 2) - budget.ratio, "x"
         missed = f"missed by {over:.2f} {unit}"
     else:
-        measured, over, unit = f"{row.extra:+.1f} us, {row.ratio:.2f} x", round(row.extra, 1) - budget.extra, "us"
+        measured, over, unit = (
+            f"{row.extra:+.1f} us, {row.ratio:.2f} x",
+            round(row.extra, 1) - budget.extra,
+            "us",
+        )
         missed = f"missed by {over:.1f} {unit}"
     return Standing(
         title=budget.title,
