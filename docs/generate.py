@@ -14,7 +14,7 @@ STAGES_HEAD = """\
 # Stages
 
 The features of the mesh in the order in which a call goes through them, outermost first. A stage whose policy is off is
-not in a method's chain and costs nothing. `mesh explain SERVICE/METHOD` prints the chain of one method with its values.
+not in a method's chain and costs nothing. `mesh explain FILE SERVICE/METHOD` prints the chain of one method with its values.
 
 - **scope**: `call` stages see a call once, above retries; what is `between` decides whether there is another attempt;
   `attempt` stages see each attempt.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.asgi import Receive, Scope, Send
 from gateway.edge.access_log import AccessLog
-from gateway.edge.body import ClientGone, too_slow
+from gateway.edge.body import ClientGone, broken_off, too_slow
 from gateway.edge.header import RequestHeaders
 from gateway.edge.trace import EdgeTracing
 from gateway.edge.watch import Watch
@@ -147,7 +147,8 @@ class Gateway:
         except RequestProblem as problem:
             await self._refuse(exchange, problem)
         except ClientGone:
-            self._note_gone(exchange)
+            # A server says of a body whose framing is wrong what it says of a client that has gone; it would answer 500.
+            await self._refuse(exchange, broken_off())
         except asyncio.CancelledError:
             if not await self._interrupted(exchange):
                 raise

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gateway.asgi import Headers, Receive, Scope, Send
 from gateway.edge.body import read_body, read_length, too_large
-from gateway.edge.header import Meaning, RequestHeaders, metadata_value
+from gateway.edge.header import MOST_FORWARDED, Meaning, RequestHeaders, metadata_value
 from gateway.edge.timeout import read_grpc_timeout, read_request_timeout
 from gateway.problem import RequestProblem
 from mesh.call import Metadata
@@ -120,12 +120,15 @@ class Exchange:
     def read_headers(self, rules: RequestHeaders) -> None:
         """Sort the headers; raise RequestProblem for what must not be let through."""
         length = chunked = None
+        size = 0
         for name, value in self.scope["headers"]:
             meaning = rules[name]
             if meaning is None:
                 continue
             if type(meaning) is str:
                 self.metadata.append((meaning, metadata_value(meaning, value)))
+                # RFC 9113, 6.5.2: "including the length of the name and value in units of octets plus an overhead of 32".
+                size += len(name) + len(value) + 32
             elif meaning is _HOST:
                 self._hosts += 1 if value else 2
             elif meaning is _CONTENT_TYPE:
@@ -154,6 +157,9 @@ class Exchange:
                 read = read_grpc_timeout if meaning is Meaning.GRPC_TIMEOUT else read_request_timeout
                 asked = read(value)
                 self.timeout = asked if self.timeout is None else min(asked, self.timeout)
+        if size > MOST_FORWARDED:
+            text = f"the headers that are handed on come to {size} bytes, and services take {MOST_FORWARDED}"
+            raise RequestProblem(text, http_status=431)
         if chunked is not None and length is not None:
             # RFC 9112, 6.1: "a server MAY reject a request that contains both Content-Length and Transfer-Encoding".
             raise RequestProblem(

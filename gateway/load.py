@@ -194,20 +194,16 @@ def _assemble(
 
 
 def _read_sets(paths: Iterable[Path], problems: list[Problem]) -> list[FileDescriptorProto]:
-    """Return the files of all sets, each once: sets made with their imports overlap."""
-    files: dict[tuple[str, bytes], FileDescriptorProto] = {}
+    """Return the files of all sets; those made with their imports overlap."""
+    files: list[FileDescriptorProto] = []
     for path in paths:
         try:
-            data = Path(path).read_bytes()
-            described = FileDescriptorSet.FromString(data)
+            files.extend(FileDescriptorSet.FromString(path.read_bytes()).file)
         except OSError as error:
             problems.append(Problem(str(path), f"cannot be read: {error.strerror}"))
         except DecodeError:
             problems.append(Problem(str(path), "is not an encoded google.protobuf.FileDescriptorSet"))
-        else:
-            for file in described.file:
-                files.setdefault((file.name, file.SerializeToString(deterministic=True)), file)
-    return list(files.values())
+    return files
 
 
 def _compile_plans(schema: Schema, problems: list[Problem]) -> Mapping[str, Plan]:

@@ -8,7 +8,11 @@ import textwrap
 
 import grpc_tools
 from google.api import annotations_pb2
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc_tools import protoc
+
+from gateway.schema.pool import Schema
 
 ROOT = pathlib.Path(__file__).parents[1]
 _FOLDERS = (
@@ -56,3 +60,8 @@ def descriptor_set(*, imports: bool = True, **files: str) -> bytes:
 def service_set(body: str, **options: bool) -> bytes:
     """Compile one file: the preamble and what follows it."""
     return descriptor_set(test=PREAMBLE + textwrap.dedent(body), **options)
+
+
+def message_class(schema: Schema, name: str) -> type[Message]:
+    """Return the class of a message of a schema, by its full name."""
+    return GetMessageClass(schema.pool.FindMessageTypeByName(name))

@@ -153,7 +153,8 @@ class Decoders:
             key_leaf = source.constant(key_reader(key))
             if entry.message_type is not None:
                 decode = self._link(source, entry.message_type)
-                call = f"fill_message_map(bad, {label!r}, {get}, {value}, {key_leaf}, {decode}, depth)"
+                # An entry is a message on the wire, and counts towards the hundred that parsers allow.
+                call = f"fill_message_map(bad, {label!r}, {get}, {value}, {key_leaf}, {decode}, depth - 1)"
             else:
                 leaf = source.constant(leaf_of(entry))
                 call = f"fill_map(bad, {label!r}, {get}, {value}, {key_leaf}, {leaf}, {lenient})"

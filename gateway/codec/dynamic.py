@@ -47,7 +47,8 @@ def decode_struct(value: object, message: Any, depth: int) -> Faults:
     fields = message.fields
     for name, member in value.items():
         try:
-            inner = decode_value(member, fields[name], depth - 1)
+            # The map's entry is a message too: parsers of the wire form count it.
+            inner = decode_value(member, fields[name], depth - 2)
         except (ValueError, TypeError):
             faults = add_fault(faults, "", sentence(f"expected a string as key, got {shown(name)}"))
             continue

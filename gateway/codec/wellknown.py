@@ -65,7 +65,7 @@ def encode_timestamp(message: Any, depth: int) -> str:
     days, seconds = divmod(seconds, 86_400)
     minutes, seconds = divmod(seconds, 60)
     # Percent formatting takes three quarters of an f-string's time here, and isoformat() twice as long.
-    return "%sT%02d:%02d:%02d%sZ" % (_date(days), *divmod(minutes, 60), seconds, _fraction(nanos))  # noqa: UP031
+    return "%sT%02d:%02d:%02d%sZ" % (_date(days), *divmod(minutes, 60), seconds, _fraction(nanos))  # noqa: UP031 - as said above
 
 
 def decode_duration(value: object, message: Any, depth: int) -> Faults:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _LENGTH_DIGITS: Final = 18
 
 
-class ClientGone(Exception):  # noqa: N818 - not an error of ours: nobody is left to answer
-    """The client closed the connection before its request was answered."""
+class ClientGone(Exception):  # noqa: N818 - not an error of ours: somebody else's end
+    """The body broke off: the client closed the connection, or framed the body wrongly."""
 
 
 def too_large(limit: int) -> RequestProblem:
@@ -29,6 +29,11 @@ def too_slow(seconds: float) -> RequestProblem:
     return RequestProblem(
         f"the body did not arrive within {seconds:g} s", code=Code.DEADLINE_EXCEEDED, http_status=408
     )
+
+
+def broken_off() -> RequestProblem:
+    """Return the refusal of a body without an end."""
+    return RequestProblem("the body broke off, or its framing is wrong")
 
 
 def read_length(value: bytes) -> int:

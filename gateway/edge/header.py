@@ -12,6 +12,8 @@ from gateway.problem import RequestProblem, Violation, refuse
 from mesh.call import Metadata
 from mesh.config.header import is_reserved
 
+MOST_FORWARDED: Final = 7168
+"""Bytes of metadata made of headers. gRPC servers refuse more than 8192, by default, and what the mesh adds is in that."""
 _MOST_NAMES: Final = 1024
 """Names remembered: clients choose them, so memory must not grow with them."""
 

@@ -24,6 +24,8 @@ _FAILED: Final = "the service behind this method failed"
 _ADDRESSES: Final = re.compile(
     r"\bipv[46]:|\bunix:|last error:|DNS resolution|name resolution", re.IGNORECASE
 )
+# What a circuit breaker says names the target; the outside learns the method and when to come back.
+_TARGET: Final = re.compile(r"(\bcircuit open for \S+) at \S+,")
 # What grpc's Python servers answer for an exception of the handler: its class and text are the service's own business.
 # Compositions put in front of it which call it was.
 _EXCEPTION: Final = re.compile(
@@ -62,4 +64,4 @@ def public_message(message: str, *, unavailable: bool) -> str:
         return _UNREACHABLE
     if _EXCEPTION.match(message):
         return _FAILED
-    return message
+    return _TARGET.sub(r"\1,", message) if unavailable else message

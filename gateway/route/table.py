@@ -18,7 +18,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 
 from gateway.route import template as templates
 from gateway.route.template import Template, TemplateError
-from gateway.route.trie import ANY_METHOD, Trie
+from gateway.route.trie import ANY_METHOD
 from gateway.schema.kind import is_textual, resolve
 from mesh.policy.problem import Problem, Problems, suggest
 
@@ -66,10 +66,6 @@ class Table:
 
     bindings: tuple[Binding, ...]
     skipped: tuple[Skipped, ...]
-
-    def trie(self) -> Trie[Binding]:
-        """Return an index of the bindings by method and path."""
-        return Trie((binding.http_method, binding.template, binding) for binding in self.bindings)
 
 
 def read(

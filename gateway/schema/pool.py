@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor import Descriptor, ServiceDescriptor
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from gateway.schema import comment
 from mesh.policy.problem import Problem, suggest
@@ -54,13 +54,6 @@ class Schema:
     comments: Mapping[str, str] = field(default_factory=dict)
     """Proto comments by full name, where the source had them."""
 
-    def message_class(self, descriptor: Descriptor | str) -> type[Message]:
-        """Return the class of a message, by descriptor or full name; raise KeyError for an unknown name."""
-        if isinstance(descriptor, str):
-            descriptor = self.pool.FindMessageTypeByName(descriptor)
-        found: type[Message] = message_factory.GetMessageClass(descriptor)
-        return found
-
     def __repr__(self) -> str:
         return f"<Schema {', '.join(service.full_name for service in self.services) or 'without services'}>"
 
@@ -82,7 +75,7 @@ def read_set(data: bytes, services: Sequence[str] = ()) -> Loaded:
 
 
 def read_files(files: Iterable[FileDescriptorProto], services: Sequence[str] = ()) -> Loaded:
-    """Read file descriptors, in any order, as `read_set` does."""
+    """Read file descriptors, in any order, as `read_set` does; the same file may be given twice."""
     problems: list[Problem] = []
     loader = _Loader(_by_name(files, problems), problems)
     found = tuple(

@@ -91,19 +91,17 @@ class _Inspector:
         )
 
     def _files(self) -> list[FileDescriptorProto]:
-        files: dict[str, FileDescriptorProto] = {}
+        files: list[FileDescriptorProto] = []
         for index, path in enumerate(self._environment.descriptors):
             at = f"descriptors[{index}]"
             try:
-                file_set = FileDescriptorSet.FromString(path.read_bytes())
+                files.extend(FileDescriptorSet.FromString(path.read_bytes()).file)
             except DecodeError:
                 self._unreadable = True
                 self._add([Problem(at, f'"{path.name}" is not a descriptor set; `mesh generate` makes one')])
             except OSError:
                 self._unreadable = True  # said already: it is not there
-            else:
-                files |= {file.name: file for file in file_set.file if file.name not in files}
-        return list(files.values())
+        return files
 
     def _check_names(self, known: Mapping[str, ServiceDescriptor]) -> None:
         at = Problems()

@@ -36,10 +36,6 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
-    def quantile(self, q: float) -> float:
-        """Estimate the value below which the share `q` of all values lies; see `HistogramSnapshot.quantile`."""
-        return self.snapshot().quantile(q)
-
     def snapshot(self) -> HistogramSnapshot:
         """Return what has been recorded so far, as a value that no later `record` changes."""
         return HistogramSnapshot(self.bounds, tuple(self.counts), self.sum)

@@ -20,11 +20,10 @@ class Annotation(NamedTuple):
     service: policy_pb2.Policy
     method: policy_pb2.Policy
     idempotent: bool
-    known: bool
-    """The method was found in the descriptors."""
 
 
-UNKNOWN: Final = Annotation(policy_pb2.Policy(), policy_pb2.Policy(), idempotent=False, known=False)
+UNKNOWN: Final = Annotation(policy_pb2.Policy(), policy_pb2.Policy(), idempotent=False)
+"""Of a method that is in no descriptors."""
 
 
 def find(method: str, pool: descriptor_pool.DescriptorPool | None = None) -> Annotation:
@@ -40,5 +39,4 @@ def find(method: str, pool: descriptor_pool.DescriptorPool | None = None) -> Ann
         service=service.GetOptions().Extensions[annotations_pb2.service_policy],
         method=options.Extensions[annotations_pb2.method_policy],
         idempotent=options.idempotency_level in _IDEMPOTENT,
-        known=True,
     )

@@ -37,7 +37,7 @@ class AccessLog(Stage):
         self._what = f'"side":{quote(side)},"method":{quote(method)},"target":{quote(target)}'
         self._timestamps = Timestamps()
 
-    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002
+    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         code = outcome.code
         if code == 0 and self._failures_only:
             return

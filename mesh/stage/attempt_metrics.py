@@ -22,10 +22,10 @@ class AttemptMetrics(Stage):
     def __init__(self, durations: Durations) -> None:
         self._durations = durations
 
-    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002
+    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002 - the contract's signature
         return now
 
-    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002
+    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         if not outcome.rejected_by:
             self._durations.record(outcome.code, now - ticket)
 

@@ -40,7 +40,7 @@ class Breaker(Stage):
         self._circuit = circuit
         self._where = where
 
-    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002
+    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002 - the contract's signature
         permit = self._circuit.try_acquire(now)
         if permit is None:
             wait = self._circuit.retry_after(now)
@@ -49,7 +49,7 @@ class Breaker(Stage):
             )
         return permit
 
-    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002
+    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         unheard = outcome.rejected_by or outcome.code == 1
         ok = None if unheard else outcome.code not in FAILURES
         self._circuit.record(ticket, ok, now)

@@ -21,10 +21,10 @@ class Concurrency(Stage):
         self._limit = limit
         self._rejection = Outcome(8, f"{where} has {most} in flight, the limit", rejected_by=name)
 
-    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002
+    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002 - the contract's signature
         return None if self._limit.try_acquire() else self._rejection
 
-    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002
+    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         self._limit.release()
 
 

@@ -67,7 +67,7 @@ class LoadReport(Stage):
         call.trailing.append(report.trailer(now))
         return None
 
-    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002
+    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         code = outcome.code
         self._report.load.end(now, None if code == 1 else code not in FAILURES)
 

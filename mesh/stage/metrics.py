@@ -40,11 +40,11 @@ class Metrics(Stage):
         self._refused = refused
         self._where = where
 
-    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002
+    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002 - the contract's signature
         self._active.value += 1
         return None
 
-    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002
+    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         self._active.value -= 1
         self._durations.record(outcome.code, now - call.started)
         if outcome.rejected_by:

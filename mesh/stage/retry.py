@@ -34,7 +34,7 @@ class Retries(Retry):
             base=backoff.base, multiplier=backoff.multiplier, max=backoff.max, jitter=backoff.jitter
         )
 
-    def begin(self, call: Call, now: float) -> None:  # noqa: ARG002
+    def begin(self, call: Call, now: float) -> None:  # noqa: ARG002 - the contract's signature
         self._budget.deposit(now)
 
     def delay(self, call: Call, outcome: Outcome, now: float, random: Random) -> float | None:

@@ -87,14 +87,13 @@ class ServerTrace(_Trace):
         around = tracing.current()
         if is_server_span(around):
             call.scratch = context_of(around)
-            return (
-                None  # an interceptor of opentelemetry-instrumentation-grpc outside ours: one call, one span
-            )
+            # An interceptor of opentelemetry-instrumentation-grpc is outside ours: one call, one span.
+            return None
         span = self._begin(None if context is None else Carried(context), _peer(call.peer))
         call.scratch = context_of(span)
         return Current(span)
 
-    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002
+    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         if ticket is None:
             return
         ticket.restore()
@@ -134,7 +133,7 @@ class ClientTrace(_Trace):
             call.outgoing.extend(context.outgoing())
         return span if span is not None and span.is_recording() else None
 
-    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002
+    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         if ticket is not None:
             self._end(ticket, call, outcome)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import json.encoder
 import time
 from collections.abc import Callable
 from typing import Final
 
-quote: Final[Callable[[str], str]] = json.JSONEncoder().encode
-"""Renders text as a JSON string; a fifth of json.dumps' time."""
+quote: Final[Callable[[str], str]] = json.encoder.encode_basestring_ascii
+"""Renders text as a JSON string: what json.dumps ends up calling, without the way there."""
 
 
 class Timestamps:

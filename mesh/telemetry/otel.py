@@ -13,13 +13,13 @@ Nothing of the package is imported before it is asked for.
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ConfigError
 from mesh.policy.problem import Problem
+from mesh.telemetry.package import installed
 from mesh.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -31,17 +31,9 @@ Selects = Callable[[str], bool]
 """Whether the policy of `/package.Service/Method` leaves its spans to the package; asked at each call."""
 
 
-def installed() -> bool:
-    """Return whether the package can be imported."""
-    try:
-        return importlib.util.find_spec(PACKAGE) is not None
-    except ModuleNotFoundError:
-        return False
-
-
 def require(path: str) -> None:
     """Raise ConfigError unless the package is installed; `path` is where it was asked for."""
-    if not installed():
+    if not installed(PACKAGE):
         message = (
             'trace.engine: "TRACE_ENGINE_OTEL_INSTRUMENTATION" needs opentelemetry-instrumentation-grpc, '
             "which is not installed; pip install 'grpc-mesh[tracing]'"
@@ -109,10 +101,10 @@ def _ending(interceptor: Any) -> Any:
 
 def _writing(interceptor: Any) -> Any:
     """Have handlers that write their stream of responses awaited, as those with one response are."""
-    stream, unary = interceptor._intercept_aio_server_stream, interceptor._intercept_aio_server_unary  # noqa: SLF001
+    stream, unary = interceptor._intercept_aio_server_stream, interceptor._intercept_aio_server_unary  # noqa: SLF001 - there is no public place
 
     def intercept(behavior: Any, details: Any) -> Any:
         return (unary if inspect.iscoroutinefunction(behavior) else stream)(behavior, details)
 
-    interceptor._intercept_aio_server_stream = intercept  # noqa: SLF001 - there is no public place
+    interceptor._intercept_aio_server_stream = intercept  # noqa: SLF001 - as above
     return interceptor

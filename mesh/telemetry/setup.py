@@ -5,7 +5,6 @@ The SDK and the exporters are imported when a setting asks for them, so that a p
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from opentelemetry import trace
 
 from mesh.errors import ConfigError
 from mesh.policy.problem import Problem
+from mesh.telemetry.package import installed
 from mesh.telemetry.selection import Filter, Selection, excluded_services
 from mesh.telemetry.telemetry import Telemetry
 from mesh.telemetry.tracing import Tracing
@@ -127,14 +127,7 @@ def _check_installed(settings: TelemetrySettings, listen: str) -> None:
             f"telemetry.{field}", f"needs {module}, which is not installed; pip install 'grpc-mesh[{extra}]'"
         )
         for field, module, extra in needs
-        if not _installed(module)
+        if not installed(module)
     ]
     if problems:
         raise ConfigError(problems)
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False

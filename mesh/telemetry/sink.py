@@ -82,10 +82,8 @@ class LineSink:
                 try:
                     self._stream.write("\n".join([*lines, ""]))
                     self._stream.flush()
-                except (
-                    OSError,
-                    ValueError,
-                ):  # the reader is gone, or the stream closed: there is nobody to tell
+                # The reader is gone, or the stream closed: there is nobody to tell.
+                except (OSError, ValueError):
                     self.dropped += len(lines)
 
     def _run(self) -> None:

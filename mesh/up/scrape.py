@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 import re
 from collections.abc import Mapping
+
+from mesh.mechanism.histogram import HistogramSnapshot
 
 _FAMILIES = ("rpc_server_call_duration_seconds", "http_server_request_duration_seconds")
 """Services handle calls, the gateway handles requests."""
@@ -68,18 +72,10 @@ def add(one: Sample, other: Sample) -> Sample:
 
 def quantile(sample: Sample, share: float) -> float | None:
     """Return the time that this share of calls took at most, as far as the buckets tell; None without calls."""
-    edges = sorted(sample.buckets)
-    total = sample.buckets[edges[-1]] if edges else 0.0
-    if total <= 0:
+    edges = sorted(edge for edge in sample.buckets if edge < math.inf)
+    total = max(sample.buckets.values(), default=0.0)
+    if not edges or total <= 0.0:
         return None
-    rank = share * total
-    lower = below = 0.0
-    for edge in edges:
-        count = sample.buckets[edge]
-        if count >= rank:
-            # Within a bucket calls are taken to be spread evenly, as Prometheus' histogram_quantile does.
-            if edge == float("inf") or count == below:
-                return lower
-            return lower + (edge - lower) * (rank - below) / (count - below)
-        lower, below = edge, count
-    return lower
+    cumulative = (0.0, *(sample.buckets[edge] for edge in edges), total)
+    counts = tuple(max(0, round(upper - lower)) for lower, upper in itertools.pairwise(cumulative))
+    return HistogramSnapshot(tuple(edges), counts, sum=0.0).quantile(share)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from mesh.cli.inspection import inspect
 
@@ -140,6 +141,15 @@ def test_what_is_no_descriptor_set_is_said(shop):
     assert problems() == [
         'mesh.yaml:6: descriptors[0]: "descriptors.binpb" is not a descriptor set; `mesh generate` makes one'
     ]
+
+
+def test_descriptor_sets_that_contradict_each_other(shop):
+    shop(environment=ENVIRONMENT.replace("[descriptors.binpb]", "[descriptors.binpb, older.binpb]"))
+    described = FileDescriptorSet.FromString(Path("descriptors.binpb").read_bytes())
+    next(file for file in described.file if file.name == "shop/v1/shop.proto").message_type.add(name="Old")
+    Path("older.binpb").write_bytes(described.SerializeToString())
+
+    assert any("shop/v1/shop.proto: is given twice, with different contents" in line for line in problems())
 
 
 def test_problems_as_json(shop, mesh):

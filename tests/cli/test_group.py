@@ -20,6 +20,7 @@ def test_help_lists_every_command_and_shows_examples(mesh):
         assert line in done.stdout
 
 
+@pytest.mark.slow
 def test_help_imports_no_command():
     """Each command imports what it needs; asking for help must not wait for all of that."""
     code = "import sys, mesh.cli; mesh.cli.main(['--help'], standalone_mode=False); print([m for m in sys.modules if m in {modules}])"

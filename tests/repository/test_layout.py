@@ -21,7 +21,12 @@ MODULES = sorted(
     for path in (ROOT / package).rglob("*.py")
     if not GENERATED.search(path.name)
 )
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(page for name in ("docs", "examples", "mesh", "gateway") for page in (ROOT / name).rglob("*.md")),
+    ]
+)
 
 
 def name(path: Path) -> str:

@@ -346,7 +346,7 @@ def test_the_package_makes_the_spans_where_the_policy_says_so():
 
 
 def test_the_package_missing_is_a_problem_of_the_policy(monkeypatch):
-    monkeypatch.setattr(package, "installed", lambda: False)
+    monkeypatch.setattr(package, "installed", lambda module: False)
 
     with pytest.raises(ConfigError) as caught:
         trace.build(scope(FOREIGN, Telemetry()))

@@ -64,7 +64,7 @@ def test_an_address_that_is_taken_is_a_problem_of_the_settings():
 
 
 def test_packages_that_are_missing_are_all_named_before_anything_starts(monkeypatch):
-    monkeypatch.setattr(module, "_installed", lambda name: False)
+    monkeypatch.setattr(module, "installed", lambda name: False)
     settings = TelemetrySettings(
         prometheus_listen="127.0.0.1:0", otlp_endpoint="http://127.0.0.1:1", console=True
     )
@@ -135,6 +135,7 @@ def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.slow
 def test_a_process_hands_its_spans_and_metrics_to_the_collector_when_it_closes():
     collector = Collector()
     try:
@@ -153,6 +154,7 @@ def test_a_process_hands_its_spans_and_metrics_to_the_collector_when_it_closes()
     assert "shop.v1.Catalog/GetProduct" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_applications_own_provider_stays_and_samples():
     python("""
 from opentelemetry import trace as otel
@@ -168,6 +170,7 @@ assert telemetry.tracing.ready(0.0)
 """)
 
 
+@pytest.mark.slow
 def test_the_mesh_needs_neither_sdk_nor_exporters():
     python("""
 import sys

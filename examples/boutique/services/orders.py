@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable
 from decimal import Decimal
 
 from boutique.inventory.v1 import inventory_pb2, inventory_pb2_grpc
@@ -19,15 +18,12 @@ from boutique.shipping.v1 import shipping_pb2, shipping_pb2_grpc
 
 import mesh
 from services import item, money, page, problem
+from services.clock import Clock, now
 from services.problem import Context
 
 DECLINED = "tok_declined"
 MOST_ON_INVOICE = Decimal(500)
 """In euros."""
-
-
-def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 class Orders(orders_pb2_grpc.OrderServiceServicer):
@@ -36,7 +32,7 @@ class Orders(orders_pb2_grpc.OrderServiceServicer):
         pricing: pricing_pb2_grpc.PricingServiceAsyncStub,
         inventory: inventory_pb2_grpc.InventoryServiceAsyncStub,
         shipping: shipping_pb2_grpc.ShippingServiceAsyncStub,
-        clock: Callable[[], dt.datetime] = now,
+        clock: Clock = now,
     ) -> None:
         self._pricing = pricing
         self._inventory = inventory

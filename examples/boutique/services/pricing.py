@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -13,14 +13,11 @@ from google.type import money_pb2
 
 import mesh
 from services import data, money, page, problem
+from services.clock import Clock, now
 from services.problem import Context
 
 HOME = "EUR"
 """The currency of list prices, and of those who name none."""
-
-
-def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 class Pricing(pricing_pb2_grpc.PricingServiceServicer):
@@ -28,7 +25,7 @@ class Pricing(pricing_pb2_grpc.PricingServiceServicer):
         self,
         prices: Mapping[str, Any],
         rates: Mapping[str, Any],
-        clock: Callable[[], dt.datetime] = now,
+        clock: Clock = now,
     ) -> None:
         self._prices = {name: Decimal(str(price)) for name, price in prices["prices"].items()}
         self._reductions = prices["reductions"]

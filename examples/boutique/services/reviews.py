@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from boutique.reviews.v1 import reviews_pb2 as pb
@@ -12,19 +12,14 @@ from boutique.reviews.v1 import reviews_pb2_grpc
 
 import mesh
 from services import data, page, problem
+from services.clock import Clock, now
 from services.problem import Context
 
 _LONGEST = {"author": 40, "text": 2_000}
 
 
-def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
 class Reviews(reviews_pb2_grpc.ReviewServiceServicer):
-    def __init__(
-        self, reviews: Mapping[str, list[dict[str, Any]]], clock: Callable[[], dt.datetime] = now
-    ) -> None:
+    def __init__(self, reviews: Mapping[str, list[dict[str, Any]]], clock: Clock = now) -> None:
         self._reviews: dict[str, list[pb.Review]] = {}
         self._clock = clock
         for product_id, rows in reviews.items():

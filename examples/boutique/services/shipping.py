@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from boutique.type.v1 import line_item_pb2
 
 import mesh
 from services import data, item, money, problem
+from services.clock import Clock, now
 from services.problem import Context
 
 HOME = "DE"
@@ -25,17 +26,13 @@ HOLDS = dt.timedelta(minutes=15)
 """How long a quote can be accepted."""
 
 
-def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
 class Shipping(shipping_pb2_grpc.ShippingServiceServicer):
     def __init__(
         self,
         tariff: Mapping[str, Any],
         catalog: catalog_pb2_grpc.CatalogServiceAsyncStub,
         pricing: pricing_pb2_grpc.PricingServiceAsyncStub,
-        clock: Callable[[], dt.datetime] = now,
+        clock: Clock = now,
     ) -> None:
         self._tariff = tariff
         self._catalog = catalog

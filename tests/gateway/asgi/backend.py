@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection
 
 from gateway.schema.pool import Schema, read_set
-from tests.protoc import compile_protos
+from tests.protoc import compile_protos, message_class
 
 HERE = pathlib.Path(__file__).parent
 SERVICE = "library.v1.LibraryService"
@@ -43,7 +43,7 @@ class Backend:
         self._server: grpc.aio.Server | None = None
 
     def new(self, name: str, /, **fields: Any) -> Any:
-        return self.schema.message_class(f"library.v1.{name}")(**fields)
+        return message_class(self.schema, f"library.v1.{name}")(**fields)
 
     async def start(self, port: int = 0, *, with_reflection: bool = True) -> None:
         server = grpc.aio.server()
@@ -117,7 +117,7 @@ class Backend:
         return request
 
     async def _get_cover(self, _wire: bytes, _: Any) -> Any:
-        return self.schema.message_class("google.api.HttpBody")(content_type="image/png", data=b"\x89PNG")
+        return message_class(self.schema, "google.api.HttpBody")(content_type="image/png", data=b"\x89PNG")
 
     async def _echo(self, _wire: bytes, context: Any) -> Any:
         entries = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
@@ -140,7 +140,7 @@ class Backend:
     async def _read_book(self, wire: bytes, context: Any) -> AsyncIterator[bytes]:
         request = self.new("GetBookRequest")
         request.MergeFromString(wire)
-        part = self.schema.message_class("google.api.HttpBody")
+        part = message_class(self.schema, "google.api.HttpBody")
         yield part(content_type="text/plain", data=b"once upon ").SerializeToString()
         if request.id == "torn":
             await context.abort(grpc.StatusCode.DATA_LOSS, "a page is missing")

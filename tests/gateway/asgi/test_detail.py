@@ -72,6 +72,8 @@ def test_messages_that_are_no_unicode_are_sent_with_replacements():
         ("failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:1", True,
          "the service behind this method cannot be reached"),
         ("Unexpected <class 'KeyError'>: 'password'", False, "the service behind this method failed"),
+        ('step "price": circuit open for /s.S/Get at 10.0.0.7:1, probes again in 0.7s', True,
+         'step "price": circuit open for /s.S/Get, probes again in 0.7s'),
     ],
 )  # fmt: skip
 def test_addresses_and_exceptions_stay_inside(message, unavailable, shown):

@@ -64,6 +64,17 @@ async def test_bin_headers_are_base64(make):
     )
 
 
+async def test_more_than_a_service_takes_is_refused_before_it_is_sent(app):
+    response = await call(app, "GET", "/v1/books/one", headers=[("authorization", "x" * 6000)])
+    assert response.status == 200
+    large = [("authorization", "x" * 6000), ("accept-language", "x" * 1200)]
+    response = await call(app, "GET", "/v1/books/one", headers=large)
+    assert (response.status, response.json["message"]) == (
+        431,
+        "the headers that are handed on come to 7292 bytes, and services take 7168",
+    )
+
+
 @pytest.mark.parametrize("value", [b"tab\there", b"\xc3\xa9", b"\x00"])
 def test_metadata_carries_printable_ascii_only(value):
     with pytest.raises(RequestProblem, match="printable ASCII"):

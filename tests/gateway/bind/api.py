@@ -8,9 +8,15 @@ from google.protobuf import json_format
 from gateway.bind.request import QueryOptions, compile_request
 from gateway.codec.json import Codec
 from gateway.problem import RequestProblem
-from gateway.route.table import read
+from gateway.route.table import Table, read
+from gateway.route.trie import Trie
 from gateway.schema.pool import read_set
 from tests.protoc import service_set
+
+
+def trie_of(table: Table) -> Trie:
+    """The table's bindings by method and path."""
+    return Trie((binding.http_method, binding.template, binding) for binding in table.bindings)
 
 
 class Api:
@@ -20,7 +26,7 @@ class Api:
         schema, problems = read_set(service_set(proto))
         table, more = read(schema.services)
         assert (problems, more) == ((), ())
-        self.trie = table.trie()
+        self.trie = trie_of(table)
         self.binds = {
             binding: compile_request(binding, Codec(binding.method.input_type), QueryOptions(**options))
             for binding in table.bindings

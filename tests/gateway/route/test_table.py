@@ -8,6 +8,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 
 from gateway.route.table import Skipped, read
 from gateway.schema.pool import read_set
+from tests.gateway.bind.api import trie_of
 from tests.protoc import service_set
 
 MESSAGES = """
@@ -179,7 +180,7 @@ def test_a_method_without_an_annotation_is_posted_under_its_own_name():
         ("POST", "/t.v1.S/Y", "*", "", "Y", False),
     ]
     assert table.bindings[0].full_method == "/t.v1.S/X"
-    found = table.trie().find("POST", "/t.v1.S/X")
+    found = trie_of(table).find("POST", "/t.v1.S/X")
     assert found.route is table.bindings[0]
 
 
@@ -218,7 +219,7 @@ def test_hundreds_of_annotated_methods_load_():
             rule.additional_bindings.add(post=f"/v1/s{index}/m{position}/{{name}}:run", body="*")
     schema, problems = read_set(FileDescriptorSet(file=[file]).SerializeToString())
     table, more = read(schema.services)
-    trie = table.trie()
+    trie = trie_of(table)
     assert (problems, more) == ((), ())
     assert len(table.bindings) == 640
     found = trie.find("GET", "/v1/s19/m15/a/x/b/y/z")

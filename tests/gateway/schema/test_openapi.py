@@ -15,7 +15,7 @@ from gateway.route import template as templates
 from gateway.route.table import read
 from gateway.schema import openapi, openapi_path
 from gateway.schema.pool import read_files, read_set
-from tests.protoc import service_set
+from tests.protoc import message_class, service_set
 
 PROTO = """
 // Sells books.
@@ -337,7 +337,7 @@ FULL = {
 
 def test_protojson_of_every_kind_of_field_fits_its_schema():
     schema, _ = read_set(SET)
-    message = schema.message_class("t.v1.All")()
+    message = message_class(schema, "t.v1.All")()
     json_format.ParseDict(FULL, message)
     check("t.v1.All", orjson.loads(json_format.MessageToJson(message)))
     check(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
-from grpc_health.v1 import health_pb2
 
-from gateway.schema.pool import read_files, read_generated, read_set
-from tests.protoc import PREAMBLE, descriptor_set, service_set
+from gateway.schema.pool import read_files, read_set
+from tests.protoc import PREAMBLE, descriptor_set, message_class, service_set
 
 GREETER = """
 // Greets.
@@ -65,10 +64,8 @@ def test_a_set_is_loaded_whatever_the_order_of_its_files():
 def test_imports_that_every_gateway_has_may_be_missing():
     schema, problems = read_set(service_set(GREETER, imports=False))
     assert problems == ()
-    assert schema.message_class("t.v1.Request")(name="x").name == "x"
-    assert (
-        schema.message_class(schema.services[0].methods[0].input_type).DESCRIPTOR.full_name == "t.v1.Request"
-    )
+    assert message_class(schema, "t.v1.Request")(name="x").name == "x"
+    assert schema.services[0].methods[0].input_type.full_name == "t.v1.Request"
 
 
 def test_a_missing_import_of_a_known_package_under_another_python_name_is_found():
@@ -92,8 +89,8 @@ def test_two_schemas_may_hold_different_messages_of_one_name():
     new, _ = read_set(
         descriptor_set(a='syntax = "proto3"; service S { rpc X(M) returns (M); } message M { string y = 1; }')
     )
-    assert old.message_class("M")(x=1).x == 1
-    assert new.message_class("M")(y="1").y == "1"
+    assert message_class(old, "M")(x=1).x == 1
+    assert message_class(new, "M")(y="1").y == "1"
 
 
 PROBLEMS = [
@@ -182,14 +179,6 @@ def test_services_that_servers_carry_beside_their_own_are_exposed_only_by_name()
     ]
     assert names(read_files(files)[0]) == ["Bare", "t.v1.S"]
     assert names(read_files(files, ["grpc.health.v1.Health"])[0]) == ["grpc.health.v1.Health"]
-
-
-def test_generated_modules_are_read_from_their_pool():
-    name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-    schema, problems = read_generated([name, "no.Such"])
-    assert names(schema) == ["grpc.health.v1.Health"]
-    assert [str(problem) for problem in problems] == ["no.Such: no such service in the schema"]
-    assert schema.message_class("grpc.health.v1.HealthCheckRequest") is health_pb2.HealthCheckRequest
 
 
 def test_comments_are_kept_by_full_name():

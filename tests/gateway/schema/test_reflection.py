@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 
 from gateway.schema.pool import read_set
 from gateway.schema.reflection import read_server
-from tests.protoc import PREAMBLE, descriptor_set
+from tests.protoc import PREAMBLE, descriptor_set, message_class
 
 V1 = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 V1ALPHA = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
@@ -92,7 +92,7 @@ async def test_either_version_is_read_and_imports_are_followed(method):
         schema, problems = await read_server(channel)
     assert problems == ()
     assert names(schema) == ["t.v1.S", "t.v1.T"]
-    near = schema.message_class("near.v1.Near")
+    near = message_class(schema, "near.v1.Near")
     assert near(far={"name": "x"}).far.name == "x"
 
 

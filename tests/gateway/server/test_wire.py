@@ -114,6 +114,13 @@ def test_hostile_framing_is_refused(gateway, headers):
     assert parse(connection.read_all())[0] == 400
 
 
+@pytest.mark.parametrize("chunk", [b"zz\r\n{}\r\n0\r\n\r\n", b"f" * 18 + b"\r\n{}\r\n0\r\n\r\n"])
+def test_a_chunk_of_no_size_is_refused(gateway, chunk):
+    head = b"POST /v1/books HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    status, _, answer = parse(Connection(gateway.port, head + chunk).read_all())
+    assert (status, json.loads(answer)["code"]) == (400, 3)
+
+
 def test_a_second_request_cannot_hide_behind_a_length_beside_a_coding(gateway):
     hidden = b"GET /v1/books/hidden HTTP/1.1\r\nhost: x\r\n\r\n"
     head = b"POST /v1/books HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
