@@ -14,13 +14,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from gateway import worker
 from gateway.blueprint import Blueprint
-from gateway.load import Source, load
-from gateway.worker import Job, Worker
+from gateway.load import Source
+from gateway.worker import Job, Worker, load_unless
 from mesh.config.address import Address
 from mesh.config.spec import Gateway as Settings
 from mesh.errors import ConfigError
@@ -147,7 +148,7 @@ class _Supervisor:
         self._links: dict[int, Connection] = {}
         self._ready: set[int] = set()
         """The workers that have been ready once."""
-        self._stopping = False
+        self._told = asyncio.Event()
         self._forced = False
 
     def run(self) -> int:
@@ -158,9 +159,12 @@ class _Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         try:
-            self._announce(describe(await load(self._source)))
+            blueprint = await load_unless(self._told, self._source)
         except ConfigError as error:
             return _refuse(error, self._announce)
+        if blueprint is None:
+            return OK
+        self._announce(describe(blueprint))
         lives = [asyncio.ensure_future(self._keep(index)) for index in range(self._settings.workers)]
         try:
             codes = await asyncio.gather(*lives)
@@ -171,11 +175,11 @@ class _Supervisor:
 
     async def _keep(self, index: int) -> int:
         """Keep one worker alive; return the exit code that ends the gateway."""
-        while True:
+        while not self._told.is_set():
             born = time.monotonic()
             process = await self._start(index)
             code: int = await self._end_of(process)
-            if self._stopping:
+            if self._told.is_set():
                 return OK if code in {0, -signal.SIGTERM} or self._forced else FAILED
             if index not in self._ready:
                 self._announce(f"worker {index} ended before it was ready (exit code {code})")
@@ -183,15 +187,21 @@ class _Supervisor:
                 return WRONG if code == WRONG else FAILED
             self._announce(f"worker {index} died (exit code {code}); starting another")
             await asyncio.sleep(max(0.0, min(1.0, _STEADY - (time.monotonic() - born))))
-            if self._stopping:
-                return OK
+        return OK
 
     async def _start(self, index: int) -> Any:
         """Start a worker; return when it is ready, or dead."""
         mine, its = self._context.Pipe()
         job = Job(source=self._source, listen=self._listen, index=index, workers=self._settings.workers)
         process = self._context.Process(target=_work, args=(job, its), name=f"gateway-{index}")
-        process.start()
+        # Started with Ctrl-C blocked: a worker that is still importing would die of it, with a traceback. The tracker of
+        # multiprocessing, which the first start brings along, would lift the block.
+        resource_tracker.ensure_running()
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         its.close()
         # The worker sees the end of this pipe when this process dies, however it dies, and stops.
         if old := self._links.get(index):
@@ -216,7 +226,8 @@ class _Supervisor:
 
     def _stop(self) -> None:
         """Pass a stop on to every worker; the second time they hurry."""
-        self._forced, self._stopping = self._stopping, True
+        self._forced = self._told.is_set()
+        self._told.set()
         for process in self._processes.values():
             if process.is_alive():
                 process.terminate()

@@ -70,8 +70,9 @@ class Worker:
         """Serve; calls `ready` when requests are answered. Raises ConfigError when there is nothing to serve."""
         telemetry = self._telemetry()
         try:
-            blueprint = await load(self._job.source, telemetry)
-            await self._serve(blueprint, ready)
+            blueprint = await load_unless(self._told, self._job.source, telemetry)
+            if blueprint is not None:
+                await self._serve(blueprint, ready)
         finally:
             telemetry.close()
 
@@ -146,6 +147,20 @@ class Worker:
 
     def __repr__(self) -> str:
         return f"<Worker {self._job.index} on {self._job.listen}>"
+
+
+async def load_unless(
+    told: asyncio.Event, source: Source, telemetry: Telemetry | None = None
+) -> Blueprint | None:
+    """Return what the source describes, or None when `told` is set first: a backend that is not there takes long."""
+    loading = asyncio.ensure_future(load(source, telemetry))
+    stopped = asyncio.ensure_future(told.wait())
+    try:
+        await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return loading.result() if loading.done() else None
+    finally:
+        stopped.cancel()
+        loading.cancel()
 
 
 def telemetry_settings(environment: Environment) -> TelemetrySettings:

@@ -65,7 +65,7 @@ class Retry:
     def begin(self, call: Call, now: float) -> None:
         """Note that a call was admitted: calls earn the budget that retries spend."""
 
-    def delay(self, call: Call, outcome: Outcome, now: float, random: Random) -> float | None:  # noqa: ARG002
+    def delay(self, call: Call, outcome: Outcome, now: float, random: Random) -> float | None:  # noqa: ARG002 - as above
         """Return the seconds to wait before the next attempt; None when the outcome stands."""
         return None
 

@@ -24,6 +24,9 @@ _METHODS: Final = (
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
 
+_TRIES: Final = 3
+"""A request that is being written while the server refuses the call surfaces as INTERNAL: asked again, it says why."""
+
 
 async def read_server(
     channel: grpc.aio.Channel,
@@ -37,6 +40,22 @@ async def read_server(
     reflection, is a problem and not an exception.
     """
     for method in _METHODS:
+        loaded = await _read(channel, method, services, timeout)
+        if loaded is not None:
+            return loaded
+    return _nothing(NOT_OFFERED)
+
+
+async def _read(
+    channel: grpc.aio.Channel,
+    method: str,
+    services: Sequence[str],
+    timeout: float,  # noqa: ASYNC109 - as in `read_server`
+) -> Loaded | None:
+    """Read the schema by one version of the service; None when the server does not have it."""
+    tries = _TRIES
+    while True:
+        tries -= 1
         stream: Any = channel.stream_stream(
             method,
             request_serializer=ServerReflectionRequest.SerializeToString,
@@ -46,12 +65,11 @@ async def read_server(
             return await _Conversation(stream).schema(services)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                continue
-            text = f"server reflection failed: {error.code().name}: {error.details()}"
-            return _nothing(text)
+                return None
+            if error.code() is not grpc.StatusCode.INTERNAL or not tries:
+                return _nothing(f"server reflection failed: {error.code().name}: {error.details()}")
         finally:
             stream.cancel()
-    return _nothing(NOT_OFFERED)
 
 
 def _nothing(text: str) -> Loaded:

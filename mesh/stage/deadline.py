@@ -63,6 +63,6 @@ def describe(scope: Scope) -> str:
     parts = ["no default" if default is None else f"default {default:g}s"]
     if policy.max_timeout is not None:
         parts.append(f"at most {policy.max_timeout:g}s")
-    if policy.hop_reserve:
+    if policy.hop_reserve and scope.side is Side.CLIENT:  # it is kept back by whoever calls on
         parts.append(f"{policy.hop_reserve:g}s kept back on each hop")
     return ", ".join(parts)

@@ -1,6 +1,6 @@
 """How spans are begun and ended: the OpenTelemetry API, as the trace stage asks it.
 
-The only module that imports the API. Without an SDK nothing here is asked but `ready`.
+Stages and bindings know spans through this module only. Without an SDK nothing here is asked but `ready`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ shop.v1.Shop/Buy (server, unary_stream) in shop
                                because a call that is refused below must still be counted
   call     access_log          one line of JSON for each call that fails
                                because a call that is refused below must still leave a line
-  call     deadline            default 2s, at most 5s, 0.05s kept back on each hop
+  call     deadline            default 2s, at most 5s
                                because work for a caller that has gone is waste, and all attempts share one deadline
   absent   load_report (not configured); server_concurrency (not configured)"""
 

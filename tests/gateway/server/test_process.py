@@ -205,3 +205,19 @@ def test_the_command_line_is_checked(start):
         gateway = start("mesh", "gateway", *arguments)
         assert gateway.end() == 2, arguments
         assert not any("Traceback" in line for line in gateway.lines), gateway.lines
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_stop_does_not_wait_for_a_backend_that_never_answers(start, workers):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        backend = f"127.0.0.1:{silent.getsockname()[1]}"
+        gateway = start(
+            *("mesh", "gateway", "--backend", backend, "--listen", "127.0.0.1:0"),
+            *("--timeout", "60s", "--workers", workers),
+        )
+        connection, _ = silent.accept()
+        with connection:
+            gateway.signal(signal.SIGINT)
+            assert gateway.end() == 0
+        assert gateway.lines == []
