@@ -1,4 +1,4 @@
-"""What is compared with what, and the budgets of DESIGN.md section 9 that the comparisons answer to."""
+"""What is compared with what, and the budgets that the comparisons answer to."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def render(table: Sequence[Row], comparisons: Sequence[Comparison], stand: Seque
     for comparison in comparisons:
         lines += [*_table(comparison, [row for row in table if row.comparison == comparison.name]), ""]
     if stand:
-        lines += ["budgets (DESIGN.md, section 9)"]
+        lines += ["budgets"]
         lines += [
             f"  {each.title:<20}{each.rule:<13}{each.load:<14}{each.measured:<19}{each.verdict}"
             for each in stand

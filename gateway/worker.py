@@ -22,9 +22,9 @@ from gateway.app import Gateway
 from gateway.blueprint import Blueprint
 from gateway.composed import add_composed
 from gateway.load import Source, load
+from mesh.binding.runtime import settings_of
 from mesh.binding.server import server as grpc_server
 from mesh.config.address import Address
-from mesh.config.spec import Environment
 from mesh.errors import ConfigError
 from mesh.policy.problem import Problem
 from mesh.telemetry.setup import METRICS_LISTEN, TelemetrySettings, setup
@@ -136,7 +136,7 @@ class Worker:
     def _telemetry(self) -> Telemetry:
         settings = TelemetrySettings()
         if self._job.source.config:
-            settings = telemetry_settings(self._job.source.environment())
+            settings = settings_of(self._job.source.environment())
         environ = dict(os.environ)
         if self._job.index:
             # One address cannot be listened on twice: the first worker has it, the others take free ones.
@@ -161,17 +161,6 @@ async def load_unless(
     finally:
         stopped.cancel()
         loading.cancel()
-
-
-def telemetry_settings(environment: Environment) -> TelemetrySettings:
-    """Return an environment's telemetry in the form `setup` takes."""
-    spec = environment.telemetry
-    return TelemetrySettings(
-        prometheus_listen="" if spec.prometheus_listen is None else str(spec.prometheus_listen),
-        otlp_endpoint=spec.otlp_endpoint,
-        trace_ratio=spec.trace_ratio,
-        console=spec.console,
-    )
 
 
 # Milliseconds until a connection is closed that sends no request, or not all of its headers. Load balancers keep theirs

@@ -47,6 +47,17 @@ class Runtime:
         return f"<Runtime {self.environment.file if self.environment else 'without an environment'}>"
 
 
+def settings_of(environment: Environment) -> TelemetrySettings:
+    """Return an environment's telemetry in the form `setup` takes."""
+    spec = environment.telemetry
+    return TelemetrySettings(
+        prometheus_listen="" if spec.prometheus_listen is None else str(spec.prometheus_listen),
+        otlp_endpoint=spec.otlp_endpoint,
+        trace_ratio=spec.trace_ratio,
+        console=spec.console,
+    )
+
+
 @functools.cache
 def current() -> Runtime:
     """Return the runtime of this process, made at first use from MESH_CONFIG or ./mesh.yaml.
@@ -55,15 +66,7 @@ def current() -> Runtime:
     providers.
     """
     environment = environments.current()
-    settings = TelemetrySettings()
-    if environment is not None:
-        spec = environment.telemetry
-        settings = TelemetrySettings(
-            prometheus_listen="" if spec.prometheus_listen is None else str(spec.prometheus_listen),
-            otlp_endpoint=spec.otlp_endpoint,
-            trace_ratio=spec.trace_ratio,
-            console=spec.console,
-        )
+    settings = TelemetrySettings() if environment is None else settings_of(environment)
     name = os.environ.get("MESH_SERVICE") or os.path.basename(sys.argv[0]) or "python"
     telemetry = setup(settings, name=name, environ=os.environ)
     atexit.register(telemetry.close)

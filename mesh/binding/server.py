@@ -93,7 +93,7 @@ class Server(grpc.aio.Server):
         """Refuse: where to listen is said when the server is made."""
         raise ConfigError([Problem("", f'"{address}": say where to listen with mesh.server(listen=...)')])
 
-    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:  # noqa: ARG002
+    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:  # noqa: ARG002 - grpc's signature
         """Refuse: where to listen is said when the server is made."""
         raise ConfigError(
             [Problem("", f'"{address}": say where to listen with mesh.server(listen=..., credentials=...)')]

@@ -45,12 +45,14 @@ class ResponseStream:
 
     async def begin(self) -> None:
         """Admit the call and start its first attempt; a rejection ends the stream at once."""
+        begun = False
         try:
             self._advance(None)
             await self._launch()
-        except BaseException:
-            self._close(_CANCELLED)
-            raise
+            begun = True
+        finally:
+            if not begun:
+                self._close(_CANCELLED)
 
     # What the engine sees
 
@@ -67,6 +69,7 @@ class ResponseStream:
 
     async def _open(self) -> None:
         """Drive attempts until one has a first message, or the call is over."""
+        opened = False
         try:
             while self._outcome is None and self._effect is not COMMIT:
                 if type(self._effect) is Sleep:
@@ -77,9 +80,10 @@ class ResponseStream:
                     outcome = await self._await_first()
                     if self._outcome is None:
                         self._advance(outcome)
-        except BaseException:
-            self._close(_CANCELLED)
-            raise
+            opened = True
+        finally:
+            if not opened:
+                self._close(_CANCELLED)
 
     async def _await_first(self) -> Outcome:
         messages = self._relaying = aiter(self._wire)

@@ -7,7 +7,7 @@ flow runs in a task of its own instead, as grpc's own call does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import grpc
@@ -18,8 +18,6 @@ from mesh.binding.status import STATUS, outcome_of, rpc_error
 from mesh.binding.stream_aio import Start
 from mesh.call import Attempt, Outcome
 from mesh.engine import Flow
-
-Attempts = Callable[[Attempt], Awaitable[Outcome]]
 
 
 class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # generic in the stubs only

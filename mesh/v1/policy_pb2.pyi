@@ -288,7 +288,10 @@ class Policy(_message.Message):
 
     @_builtins.property
     def connection(self) -> Global___Connection:
-        """How a client's channel to the service connects and balances. Holds for the whole service: refused on a method."""
+        """How a client's channel to the service connects and balances. Holds for the whole service: refused on a method. A
+        client that names the service of the environment gets what is said for the gRPC services it serves, the first of
+        them winning field by field; one that gives an address gets the environment's defaults.
+        """
 
     def __init__(
         self,

@@ -233,8 +233,16 @@ async def test_watchers_of_health_do_not_hold_up_the_drain():
 
 async def test_draining_twice_drains_once():
     async with running(1, lame_duck=0.1) as [node]:
-        await asyncio.gather(node.server.drain(), node.server.drain())
+        before = asyncio.all_tasks()
+        first, second = (asyncio.ensure_future(node.server.drain()) for _ in range(2))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        drains = [task for task in asyncio.all_tasks() - before - {first, second} if "_drain" in repr(task)]
+        await asyncio.gather(first, second)
         await node.server.drain()
+
+        assert 1 == len(drains)
+        assert not await node.server.wait_for_termination(1.0)
 
 
 async def test_a_server_that_was_not_started_has_nothing_to_drain():
