@@ -3,24 +3,35 @@
 import asyncio
 import collections
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
 from mesh import config
 from mesh.config import Address
+from mesh.generate import Request, generate
 from mesh.up import Supervisor, http
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-BOUTIQUE = Path(__file__).parents[2] / "examples/boutique/mesh.yaml"
+BOUTIQUE = Path(__file__).parents[2] / "examples/boutique"
 
 
-async def test_no_request_fails_while_every_instance_is_replaced():
-    environment, problems = config.load(BOUTIQUE)
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """The boutique in a folder of its own, generated there, on a free port."""
+    folder = tmp_path_factory.mktemp("shop") / "boutique"
+    shutil.copytree(BOUTIQUE, folder, ignore=shutil.ignore_patterns("boutique.binpb", ".*", "__pycache__"))
+    shutil.rmtree(folder / "boutique", ignore_errors=True)
+    generate(Request(folders=(folder / "protos",), out=folder, descriptors=folder / "boutique.binpb"))
+    environment, problems = config.load(folder / "mesh.yaml")
     assert not problems
     gateway = dataclasses.replace(environment.gateway, listen=Address("127.0.0.1", 0))
-    environment = dataclasses.replace(environment, gateway=gateway)
+    return dataclasses.replace(environment, gateway=gateway)
+
+
+async def test_no_request_fails_while_every_instance_is_replaced(environment):
     lines = []
     async with Supervisor(environment, log=lambda *line: lines.append(line)) as up:
         before = {process.pid for process in up.instances("catalog")}
@@ -44,10 +55,7 @@ async def test_no_request_fails_while_every_instance_is_replaced():
         assert (rows["catalog"].healthy, rows["catalog"].restarts) == (2, 2)
 
 
-async def test_the_gateway_starts_last_and_its_requests_are_measured():
-    environment, _ = config.load(BOUTIQUE)
-    gateway = dataclasses.replace(environment.gateway, listen=Address("127.0.0.1", 0))
-    environment = dataclasses.replace(environment, gateway=gateway)
+async def test_the_gateway_starts_last_and_its_requests_are_measured(environment):
     async with Supervisor(environment, log=lambda *_: None) as up:
         assert [process.launch.service for process in up.processes][-1] == "gateway"
         await up.measure()
