@@ -131,7 +131,8 @@ async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Bl
         telemetry=telemetry,
         settings=source.settings or Settings(),
         problems=problems,
-        title=source.backend,
+        # Not the backend's address: the outside reads it in the documentation.
+        title=exposed[0].full_name if len(exposed) == 1 else "API",
         unannotated=True,
     )
     if problems:

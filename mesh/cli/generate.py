@@ -61,6 +61,9 @@ def command(
         for problem in error.problems:
             click.echo(problem, err=True)
         sys.exit(2)
+    except OSError as error:
+        click.echo(f"{error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
     for warning in report.warnings:
         click.echo(warning, err=True)
     if check:

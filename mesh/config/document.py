@@ -42,6 +42,13 @@ def parse(text: str, message: M, *, file: str) -> Document[M]:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         return Document(file, message, {}, [_syntax(error, text, file)])
+    try:
+        return _read(root, message, file)
+    except RecursionError:
+        return Document(file, message, {}, [Diagnostic(file, None, None, "", "nested too deeply")])
+
+
+def _read(root: yaml.Node | None, message: M, file: str) -> Document[M]:
     reader = _Reader()
     at = Problems()
     if root is not None:

@@ -13,6 +13,7 @@ whatever else is called `catalog`. Of several packages of one name on sys.path, 
 from __future__ import annotations
 
 import importlib.machinery
+import keyword
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -39,6 +40,11 @@ def arrange(
     problems = []
     elsewhere = [place for place in places if place.resolve() != out.resolve()]
     for package in packages(files):
+        if keyword.iskeyword(package.rpartition("/")[2]):
+            problems.append(
+                f"{package}: Python cannot import a keyword; call the folder of the protos otherwise"
+            )
+            continue
         if "/" not in package:
             problem = _taken(package, out, elsewhere)
             if problem:

@@ -70,6 +70,9 @@ def find(folders: Sequence[Path], installed: Builtin) -> tuple[list[Source], lis
         count = 0
         for file in _walk(folder):
             count += 1
+            if problem := _unreadable(file):
+                problems.append(problem)
+                continue
             source = Source(file.relative_to(folder).as_posix(), file)
             if installed.covers(source.name):
                 continue  # a copy, vendored for other tools; its Python is installed
@@ -79,6 +82,20 @@ def find(folders: Sequence[Path], installed: Builtin) -> tuple[list[Source], lis
         if not count:
             problems.append(f"{folder}: there is no .proto file in it")
     return [found[name] for name in sorted(found)], problems
+
+
+def _unreadable(file: Path) -> str | None:
+    """Say why a file is no proto at all; protoc's plugins would answer with tracebacks."""
+    try:
+        content = file.read_bytes()
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        return f"{file}:{line}:{column}: not UTF-8, as protos are"
+    except OSError as error:
+        return f"{file}: cannot be read: {error.strerror}"
+    return None
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -76,3 +76,13 @@ def test_a_folder_that_is_not_there(mesh, tmp_path, monkeypatch):
 
     assert done.returncode == 2
     assert "'nowhere' does not exist" in done.stderr
+
+
+def test_what_cannot_be_written_ends_with_1(project, mesh):
+    """A file where a folder is needed: even root cannot write there."""
+    Path("taken").write_text("")
+
+    done = mesh("generate", "protos", "--descriptors", "taken/set.binpb")
+
+    assert done.returncode == 1
+    assert done.stderr == "taken: File exists\n"

@@ -76,6 +76,12 @@ def test_says_what_is_wrong_and_where(text, expected):
     assert [expected] == [str(diagnostic) for diagnostic in read(text).diagnostics]
 
 
+def test_what_is_nested_too_deeply_is_said():
+    document = parse("a: " + "[" * 3000 + "]" * 3000, config_pb2.Environment(), file="mesh.yaml")
+
+    assert [str(found) for found in document.diagnostics] == ["mesh.yaml: nested too deeply"]
+
+
 def test_collects_every_problem_in_the_order_of_the_file():
     document = read(
         """\

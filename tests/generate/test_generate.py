@@ -332,6 +332,24 @@ def test_a_missing_import_says_where_it_was_looked_for(project):
     )
 
 
+def test_what_is_no_text_or_cannot_be_read_is_said_without_protoc(project):
+    Path("protos/latin.proto").write_bytes(b'syntax = "proto3";\n// caf\xe9\n')
+    Path("protos/loop.proto").symlink_to("loop.proto")
+
+    assert problems() == [
+        "protos/latin.proto:2:7: not UTF-8, as protos are",
+        "protos/loop.proto: cannot be read: Too many levels of symbolic links",
+    ]
+
+
+def test_refuses_folders_that_python_cannot_import(project):
+    write("protos/shop/class/v1/c.proto", 'syntax = "proto3";\nmessage C {}\n')
+
+    assert problems() == [
+        "shop/class: Python cannot import a keyword; call the folder of the protos otherwise"
+    ]
+
+
 def test_a_folder_without_protos(project):
     Path("empty").mkdir()
 

@@ -22,6 +22,8 @@ async def test_a_backend_is_asked_by_reflection(backend):
     # The server only speaks of what it serves: the composed service is not among it.
     assert [service.full_name for service in blueprint.schema.services] == ["library.v1.LibraryService"]
     assert "GET     /v1/books/{id}                   library.v1.LibraryService/GetBook" in describe(blueprint)
+    # The outside reads the title: no address.
+    assert blueprint.title == "library.v1.LibraryService"
 
 
 async def test_a_backend_without_reflection_says_what_to_do(descriptors):
