@@ -37,7 +37,7 @@ class Backends:
             channel = grpc.aio.insecure_channel(found.uri, options=arguments)
             channel.get_state(try_to_connect=True)
             self._channels[target] = channel
-            self._direct[target] = Direct(channel, self._runtime.chains(Side.CLIENT, found.name))
+            self._direct[target] = Direct(channel, self._runtime.chains(Side.CLIENT, found.name, native=True))
 
     async def close(self) -> None:
         """Close the channels; calls in flight are cancelled."""
@@ -95,5 +95,5 @@ def _within(method: str, deadline: float | None, parent: Call | None) -> Call | 
     bounded = Call(method, Arity.UNARY_UNARY)
     bounded.deadline = deadline
     if parent is not None:
-        bounded.scratch = parent.scratch
+        bounded.scratch, bounded.hurried = parent.scratch, parent.hurried
     return bounded

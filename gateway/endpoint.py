@@ -59,9 +59,13 @@ class Endpoint:
     async def _execute(self, exchange: Exchange, message: Any, parent: Call) -> None:
         raise NotImplementedError
 
-    def _deadline(self, exchange: Exchange) -> float:
+    def _limit(self, exchange: Exchange, parent: Call) -> float:
+        """Give the backend calls their deadline, and say whether it is the client's choice."""
         asked = exchange.timeout
-        return exchange.started + (self._timeout if asked is None else min(asked, self._timeout))
+        parent.hurried = asked is not None and asked < self._timeout
+        deadline = exchange.started + (self._timeout if asked is None else min(asked, self._timeout))
+        parent.deadline = deadline
+        return deadline
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.binding}>"
@@ -74,7 +78,7 @@ class UnaryEndpoint(Endpoint):
 
     async def _execute(self, exchange: Exchange, message: Any, parent: Call) -> None:
         # The policy of the method has a default of its own; what the gateway allows comes in as the parent's deadline.
-        parent.deadline = self._deadline(exchange)
+        self._limit(exchange, parent)
         direct = self._backends.find(self.method)
         headers = None
         if self._return_headers.any:
@@ -114,6 +118,8 @@ class StreamEndpoint(Endpoint):
     __slots__ = ()
 
     async def _execute(self, exchange: Exchange, message: Any, parent: Call) -> None:
+        if exchange.timeout is not None:
+            parent.deadline, parent.hurried = exchange.started + exchange.timeout, True
         stream = await self._backends.find(self.method).stream(
             self.method,
             message.SerializeToString(),
@@ -137,7 +143,7 @@ class ComposedEndpoint(Endpoint):
         self._plan = plan
 
     async def _execute(self, exchange: Exchange, message: Any, parent: Call) -> None:
-        deadline = parent.deadline = self._deadline(exchange)
+        deadline = self._limit(exchange, parent)
         result = await self._backends.run(
             self._plan, message, deadline=deadline, metadata=exchange.sent_metadata, parent=parent
         )

@@ -94,6 +94,7 @@ class Call:
         "arity",
         "attempt",
         "deadline",
+        "hurried",
         "metadata",
         "method",
         "outgoing",
@@ -133,6 +134,10 @@ class Call:
         """Monotonic seconds; set by the engine."""
         self.deadline: float | None = None
         """Monotonic seconds (stages): the call is not worth continuing after this."""
+        self.hurried = False
+        """A caller further up chose the deadline, and a short one (stages): running out of it says nothing about who is
+        called.
+        """
         self.attempt = 0
         """The number of the current attempt, from 1; 0 before the first. Set by the engine."""
         self.pushed_back = 0

@@ -6,6 +6,7 @@ and returns an immutable chain; `explain` prints the same table, so what is prin
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import logging
 import random
@@ -16,7 +17,7 @@ from typing import Final, NamedTuple
 from mesh.call import Arity, Side
 from mesh.engine import Chain, Clock, Random, Retry, Stage
 from mesh.errors import ChainError, ConfigError
-from mesh.policy.observe import TraceEngine
+from mesh.policy.observe import TraceEngine, TracePolicy
 from mesh.policy.problem import Problems
 from mesh.policy.table import PolicyTable
 from mesh.stage import (
@@ -184,6 +185,7 @@ class Chains:
         "_chains",
         "_cpu",
         "_foreign",
+        "_native",
         "_policies",
         "clock",
         "random",
@@ -204,9 +206,15 @@ class Chains:
         clock: Clock = time.monotonic,
         random: Random = random.random,
         cpu: Callable[[], float] = time.process_time,
+        native: bool = False,
     ) -> None:
+        """Compile from these policies; `native`: make the spans here even where a policy leaves them to the package.
+
+        That is for calls without interceptors, where the package has no place.
+        """
         check()
         self._policies = policies
+        self._native = native
         self._chains: dict[str, Chain] = {}
         self._foreign: dict[str, bool] = {}
         self.side = side
@@ -232,6 +240,8 @@ class Chains:
         policy = self._policies.policy(method, at)
         if at:
             raise ConfigError(at.list)
+        if self._native and policy.trace is not None:
+            policy = dataclasses.replace(policy, trace=TracePolicy())
         return Scope(
             method, arity, self.side, self.target, policy, self.telemetry, self.state, self.clock, self._cpu
         )

@@ -40,8 +40,10 @@ class Runtime:
                     raise ConfigError(problems)
         self.policies = policies
 
-    def chains(self, side: Side, target: str) -> Chains:
-        return Chains(self.policies, side=side, target=target, telemetry=self.telemetry, state=self.state)
+    def chains(self, side: Side, target: str, *, native: bool = False) -> Chains:
+        return Chains(
+            self.policies, side=side, target=target, telemetry=self.telemetry, state=self.state, native=native
+        )
 
     def __repr__(self) -> str:
         return f"<Runtime {self.environment.file if self.environment else 'without an environment'}>"

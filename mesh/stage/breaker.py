@@ -19,14 +19,17 @@ FAILURES: Final = frozenset(
         (
             Code.UNKNOWN,
             Code.DEADLINE_EXCEEDED,
-            Code.RESOURCE_EXHAUSTED,
             Code.INTERNAL,
             Code.UNAVAILABLE,
             Code.DATA_LOSS,
         ),
     )
 )
-"""Statuses that speak against the target; the others are healthy answers, and CANCELLED says nothing."""
+"""Statuses that speak against the target; the others are healthy answers, but for those that say nothing."""
+
+# "Some resource has been exhausted, perhaps a per-user quota" - google/rpc/code.proto. One user's quota, or one message or
+# header that is too large, must not close the method to everybody.
+_SILENT: Final = frozenset((int(Code.CANCELLED), int(Code.RESOURCE_EXHAUSTED)))
 
 
 class Breaker(Stage):
@@ -49,8 +52,13 @@ class Breaker(Stage):
             )
         return permit
 
-    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
-        unheard = outcome.rejected_by or outcome.code == 1
+    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:
+        unheard = (
+            outcome.rejected_by
+            or outcome.code in _SILENT
+            # Whoever may choose a short deadline from outside could otherwise open the circuit for everybody.
+            or (outcome.code == 4 and call.hurried)
+        )
         ok = None if unheard else outcome.code not in FAILURES
         self._circuit.record(ticket, ok, now)
 

@@ -15,13 +15,14 @@ class Deadline(Stage):
     reaches the server (grpc/grpc#34547).
     """
 
-    __slots__ = ("_default", "_inherits", "_most", "_reserve")
+    __slots__ = ("_default", "_hurry", "_inherits", "_most", "_reserve")
 
     name = "deadline"
 
     def __init__(self, policy: DeadlinePolicy, *, response_streams: bool, side: Side) -> None:
         default = policy.default_timeout
         self._default = UNARY_TIMEOUT if default is None and not response_streams else default
+        self._hurry = float("inf") if self._default is None else self._default / 2
         self._most = policy.max_timeout
         self._reserve = policy.hop_reserve
         self._inherits = side is Side.CLIENT
@@ -31,12 +32,17 @@ class Deadline(Stage):
         if self._most is not None and (timeout is None or timeout > self._most):
             timeout = self._most
         deadline = None if timeout is None else now + timeout
+        # A server's caller chose what came over the wire; a client's timeout is this side's own. Between services that
+        # share defaults each hop gets a little less than the last: that is no hurry.
+        hurried = (
+            not self._inherits and timeout is not None and timeout == call.timeout and timeout < self._hurry
+        )
         parent = call.parent
         if self._inherits and parent is not None and parent.deadline is not None:
             inherited = parent.deadline - self._reserve
-            if deadline is None or inherited < deadline:
-                deadline = inherited
-        call.deadline = deadline
+            if deadline is None or inherited <= deadline:
+                deadline, hurried = inherited, parent.hurried
+        call.deadline, call.hurried = deadline, hurried
         if deadline is not None and deadline <= now:
             return Outcome(4, "no time is left for this call", rejected_by=self.name)
         return None

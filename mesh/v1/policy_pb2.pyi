@@ -506,8 +506,9 @@ Global___RetryBudget: _TypeAlias = RetryBudget  # noqa: Y015
 @_typing.final
 class CircuitBreaker(_message.Message):
     """CircuitBreaker stops calling a method of a target that keeps failing: open circuits reject at once with UNAVAILABLE,
-    half-open ones let a few probes through. UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE and
-    DATA_LOSS count as failures; CANCELLED says nothing; anything else is a healthy answer.
+    half-open ones let a few probes through. UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE and DATA_LOSS count as
+    failures. CANCELLED and RESOURCE_EXHAUSTED say nothing, nor does DEADLINE_EXCEEDED where a caller further up chose a
+    deadline shorter than half the default, or a REST client named one. Anything else is a healthy answer.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -221,3 +221,12 @@ def test_a_push_reaches_calls_that_begin_after_it():
 
     assert "metrics" in names(before)[0]
     assert "metrics" not in names(made.find(GET, Arity.UNARY_UNARY))[0]
+
+
+@pytest.mark.parametrize(("native", "traced"), [(False, False), (True, True)])
+def test_calls_without_interceptors_are_traced_here_whoever_the_policy_says(native, traced):
+    """The package's interceptors are what would carry the context otherwise."""
+    chosen = policies("trace: {engine: TRACE_ENGINE_OTEL_INSTRUMENTATION}")
+    made = Chains(chosen, side=Side.CLIENT, target="shop", telemetry=Telemetry(), native=native)
+
+    assert traced is ("trace" in names(made.find(GET, Arity.UNARY_UNARY))[0])

@@ -132,3 +132,45 @@ def test_switched_off_a_client_still_hands_on_what_is_left_upstream():
 
     assert parent.deadline == below.deadline
     assert alone.deadline is None
+
+
+@pytest.mark.parametrize(
+    ("given", "hurried"),
+    [
+        ({"timeout": 1.0, "left": 3.0}, False),
+        ({"timeout": 3.0, "left": 1.0}, True),
+        ({"left": 3.0}, True),
+        ({"left": 30.0}, False),
+        ({"left": 3.0, "max_timeout": 2.0}, False),
+    ],
+    ids=str,
+)
+def test_a_deadline_that_a_hurried_caller_hands_down_is_hurried(given, hurried):
+    clock = Clock()
+    above = parent(given["left"], clock)
+    above.hurried = True
+    policy = {"max_timeout": given["max_timeout"]} if "max_timeout" in given else {}
+    call = Call(METHOD, UNARY, timeout=given.get("timeout"), parent=above)
+
+    build(clock, **policy).admit(call, clock.now)
+
+    assert hurried is call.hurried
+    above.hurried = False
+    build(clock, **policy).admit(call, clock.now)
+    assert not call.hurried
+
+
+def test_what_came_over_the_wire_is_the_callers_choice_unless_it_is_capped():
+    clock = Clock()
+    chosen, capped, free = (
+        Call(METHOD, UNARY, timeout=1.0),
+        Call(METHOD, UNARY, timeout=9.0),
+        Call(METHOD, UNARY),
+    )
+    passed_on = Call(METHOD, UNARY, timeout=14.9)
+    for call in (chosen, capped, free):
+        build(clock, side=Side.SERVER, max_timeout=5.0).admit(call, clock.now)
+    build(clock, side=Side.SERVER).admit(passed_on, clock.now)
+
+    assert [True, False, False] == [chosen.hurried, capped.hurried, free.hurried]
+    assert not passed_on.hurried, "a hop of services with the same default is in no hurry"

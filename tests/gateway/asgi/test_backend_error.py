@@ -88,3 +88,17 @@ async def test_the_backend_sees_the_deadline(app):
     assert 1.0 < response.json["remaining"] <= 2.1
     response = await call(app, "POST", "/library.v1.LibraryService/Echo", {})
     assert 14.0 < response.json["remaining"] <= 15.2  # gRPC's core rounds up
+
+
+@pytest.mark.parametrize("target", ["/v1/books/held", "/v1/desks/held"], ids=["one rpc", "composed"])
+async def test_hurried_clients_do_not_close_a_method_to_the_others(app, backend, target):
+    for _ in range(25):
+        response = await call(app, "GET", target, headers=[("grpc-timeout", "2m")])
+        assert response.status == 504
+    assert (await call(app, "GET", target.replace("held", "one"))).status == 200
+
+
+async def test_a_backend_that_hangs_is_not_called_for_ever(make, backend):
+    app = await make(request_timeout=0.005)
+    statuses = [(await call(app, "GET", "/v1/books/held")).status for _ in range(12)]
+    assert statuses == [504] * 10 + [503] * 2
