@@ -11,7 +11,7 @@ from gateway.edge.body import read_body, read_length, too_large
 from gateway.edge.header import MOST_FORWARDED, Meaning, RequestHeaders, metadata_value
 from gateway.edge.timeout import read_grpc_timeout, read_request_timeout
 from gateway.problem import RequestProblem
-from mesh.call import Metadata
+from mesh.call import Code, Metadata
 from mesh.telemetry import traceparent
 from mesh.telemetry.traceparent import TraceContext
 
@@ -140,6 +140,11 @@ class Exchange:
                 self.body_unread = value != b"0"
                 length = self._content_length = read_length(value)
             elif meaning is Meaning.TRANSFER_ENCODING:
+                if chunked is not None or value.lower() != b"chunked":
+                    # RFC 9112, 6.1: "A server that receives a request message with a transfer coding it does not
+                    # understand SHOULD respond with 501 (Not Implemented)."
+                    text = f'transfer encoding "{value[:40].decode("latin-1")}" is not supported: only chunked, once'
+                    raise RequestProblem(text, code=Code.UNIMPLEMENTED)
                 chunked, self.body_unread = value, True
             elif meaning is Meaning.CONTENT_ENCODING:
                 if value.lower() != b"identity":

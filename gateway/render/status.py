@@ -20,6 +20,7 @@ BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
 
 _UNREACHABLE: Final = "the service behind this method cannot be reached"
 _FAILED: Final = "the service behind this method failed"
+_CUT_OFF: Final = "the call to the service behind this method was cut off"
 # What gRPC's core says about connections names internal addresses ("last error: UNKNOWN: ipv4:10.0.0.7:50051 ...").
 _ADDRESSES: Final = re.compile(
     r"\bipv[46]:|\bunix:|last error:|DNS resolution|name resolution", re.IGNORECASE
@@ -32,6 +33,8 @@ _EXCEPTION: Final = re.compile(
     r'(step "\w+": |item \d+ of \d+: )*'
     r"(Unexpected <class '|Exception (calling|iterating|serializing|deserializing))"
 )
+# gRPC's core, when it ends a call itself: "Stream removed (Deadline Exceeded)".
+_CORE: Final = re.compile(r'(step "\w+": |item \d+ of \d+: )*Stream removed \(')
 
 
 def http_status(code: int) -> int:
@@ -64,4 +67,6 @@ def public_message(message: str, *, unavailable: bool) -> str:
         return _UNREACHABLE
     if _EXCEPTION.match(message):
         return _FAILED
+    if _CORE.match(message):
+        return _CUT_OFF
     return _TARGET.sub(r"\1,", message) if unavailable else message

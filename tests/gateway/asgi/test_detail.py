@@ -67,6 +67,7 @@ def test_messages_that_are_no_unicode_are_sent_with_replacements():
 @pytest.mark.parametrize(
     ("message", "unavailable", "shown"),
     [
+        ("Stream removed (Deadline Exceeded)", False, "the call to the service behind this method was cut off"),
         ("out of stock", False, "out of stock"),
         ("out of stock", True, "out of stock"),
         ("failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:1", True,

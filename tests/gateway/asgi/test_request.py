@@ -139,6 +139,15 @@ async def test_framing_that_could_hide_another_request_is_refused(app, options, 
     assert response.json["code"] == 3
 
 
+@pytest.mark.parametrize("codings", [["gzip, chunked"], ["chunked", "chunked"], ["identity"]], ids=str)
+async def test_transfer_codings_other_than_chunked_are_refused(app, codings):
+    """RFC 9112, 6.1: what is not understood must not be read as if it were."""
+    headers = [("transfer-encoding", coding) for coding in codings]
+    response = await call(app, "POST", "/v1/books", b"{}", headers=headers)
+    assert response.status == 501
+    assert response.json["code"] == 12
+
+
 async def test_nobody_needs_a_host_in_http_2_or_1_0(app):
     for version in ("1.0", "2"):
         request = Request("GET", "/v1/books/one", version=version, host=False)
