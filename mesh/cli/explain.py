@@ -19,6 +19,7 @@ from mesh.policy.problem import Problem, Problems, suggest
 from mesh.policy.table import PolicyTable, load
 from mesh.stage.scope import Scope, State
 from mesh.telemetry.telemetry import Telemetry
+from mesh.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
@@ -68,11 +69,20 @@ def command(file: Path, method: str | None, side: str) -> None:
     policy = policies.policy(_path(found), at)
     if at:
         _fail(at.list)
-    scopes = [Scope(_path(found), _arity(found), each, name, policy, Telemetry(), State()) for each in sides]
+    telemetry = _telemetry(environment)
+    scopes = [Scope(_path(found), _arity(found), each, name, policy, telemetry, State()) for each in sides]
     click.echo("\n\n".join([*plan, *(chain.explain(scope) for scope in scopes)]))
     if Side.CLIENT in sides:
         services = () if target is None else target.serves
         click.echo(_native(policies, services))
+
+
+def _telemetry(environment: Environment) -> Telemetry:
+    """Return telemetry that samples as the environment's processes do, and starts nothing."""
+    spec = environment.telemetry
+    # As in `setup`: without exporters of ours the application's own provider samples.
+    exports = bool(spec.otlp_endpoint) or spec.console
+    return Telemetry(tracing=Tracing(ratio=spec.trace_ratio if exports else None))
 
 
 def _schema(environment: Environment) -> Schema:

@@ -114,19 +114,21 @@ def load(
 
 
 def _check(own: policy_pb2.Policy, below: policy_pb2.Policy, at: Problems) -> None:
-    """Report what is wrong with a layer by itself; if nothing is, what is wrong on top of the layers below."""
-    alone, together = Problems(at.path), Problems(at.path)
-    Policy.read(own, alone)
-    ConnectionPolicy.read(own.connection, alone.field("connection"))
-    if not alone:
-        merged = merge(below, own)
-        for section in ("deadline", "retry", "circuit_breaker", "client_concurrency", "server_concurrency"):
-            if not own.HasField(section):
-                merged.ClearField(section)
-        Policy.read(merged, together)
-        if own.HasField("connection"):
-            ConnectionPolicy.read(merged.connection, together.field("connection"))
-    at.list.extend(alone.list or together.list)
+    """Report what is wrong with a layer by itself; if nothing is, what it makes wrong on top of the layers below."""
+    alone = _problems(own, at.path)
+    if alone:
+        at.list.extend(alone)
+        return
+    known = set(_problems(below, at.path))
+    merged = merge(below, own)
+    at.list.extend(problem for problem in _problems(merged, at.path) if problem not in known)
+
+
+def _problems(policy: policy_pb2.Policy, path: str) -> list[Problem]:
+    found = Problems(path)
+    Policy.read(policy, found)
+    ConnectionPolicy.read(policy.connection, found.field("connection"))
+    return found.list
 
 
 def _check_annotation(layer: policy_pb2.Policy, at: Problems) -> None:

@@ -65,6 +65,14 @@ def test_a_chain_with_its_values_and_reasons(environment):
     assert "weighted_round_robin" in result.output
 
 
+def test_sampling_is_the_environments(environment):
+    exporting = environment.with_name("exporting.yaml")
+    exporting.write_text(CONFIG + "telemetry: {otlp_endpoint: 'http://127.0.0.1:4318', trace_ratio: 0.25}\n")
+
+    assert "25.00% of new traces" in explain(exporting, "shop.v1.Shop/Get", "--side", "client").output
+    assert "by the SDK's sampler" in explain(environment, "shop.v1.Shop/Get", "--side", "client").output
+
+
 def test_what_is_absent_says_why(environment):
     result = explain(environment, "shop.v1.Shop/Buy", "--side", "client")
 

@@ -248,6 +248,18 @@ def test_every_problem_is_reported_at_once():
     ] == sorted(problem.path for problem in problems)
 
 
+def test_a_wrong_default_is_reported_where_it_stands_and_nowhere_else():
+    text = """
+    defaults: {retry: {max_attempts: 99}, circuit_breaker: {window: 0s}}
+    services: [{service: a.B, policy: {retry: {}}, methods: [{method: C, policy: {retry: {codes: [14]}}}]}]
+    """
+    _, problems = load(policies(text))
+
+    assert ["policies.defaults.circuit_breaker.window", "policies.defaults.retry.max_attempts"] == sorted(
+        problem.path for problem in problems
+    )
+
+
 def test_with_descriptors_names_are_checked():
     text = """
     services:
