@@ -70,7 +70,7 @@ def main() -> None:
         ("trace, client, new, unsampled", of(client)),
         ("trace, server, sampled", of(server, metadata=incoming)),
         ("trace, client, sampled", of(client, scratch=TraceContext(HEADER + "01"))),
-        ("access_log", of(access_log.build(place(without)), peer="ipv4:127.0.0.1:5000")),
+        ("access_log", of(access_log.build(place(without)), peer=lambda: "ipv4:127.0.0.1:5000")),
     )
     for name, microseconds in rows:
         print(f"{name:<32}{microseconds:6.2f} us")

@@ -78,3 +78,12 @@ def test_a_wrong_number_is_refused():
     )
     assert done.returncode == 2
     assert "--rate: 0 is not more than 0" in done.stderr
+
+
+def test_the_price_list_of_telemetry_can_be_printed():
+    """It drives the stages by hand, and so breaks when what they are built from changes."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "bench.telemetry"], capture_output=True, text=True, check=True, timeout=100
+    ).stdout
+
+    assert "access_log" in printed
