@@ -65,6 +65,23 @@ def compile_bindings(
     return Filling(_builder(message, writers), tuple(uses))
 
 
+def check_sources(bindings: Sequence[Binding], roots: Mapping[str, Root], place: Problems) -> tuple[Use, ...]:
+    """Report what is wrong with the expressions alone, where the message they would fill is not known."""
+    uses: list[Use] = []
+    for binding in bindings:
+        try:
+            parsed = parse(binding.value)
+            # A single unknown word may be the value of an enum.
+            if isinstance(parsed, Literal) or (parsed.root not in roots and len(parsed.segments) == 1):
+                continue
+            if parsed.root in roots:
+                uses.append(Use(binding.field, parsed.root))
+            sources.resolve(parsed, roots)
+        except ExpressionError as error:
+            place.key(binding.field).add(str(error))
+    return tuple(uses)
+
+
 def _compile_one(target: Target, parsed: Path | Literal, roots: Mapping[str, Root]) -> Writer | None:
     shape = target.shape
     if isinstance(parsed, Literal):

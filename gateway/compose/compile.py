@@ -20,7 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from gateway.compose import shape as shapes
 from gateway.compose import source as sources
-from gateway.compose.binding import Filling, compile_bindings
+from gateway.compose.binding import Filling, check_sources, compile_bindings
 from gateway.compose.expr import ExpressionError, Literal, parse
 from gateway.compose.graph import cycles
 from gateway.compose.plan import FanOut, Node, Plan
@@ -174,12 +174,15 @@ class _Compiler:
             at = place.field("for_each")
             fan_out, item = self._fan_out(step.for_each, at, needs)
             roots = self._with_item(step.for_each, item, at.field("as"))
-        filling = None
-        if method is not None:
-            filling = compile_bindings(step.request, method.input_type, roots, place.field("request"))
-            for field, root in filling.uses:
-                if root in self._roots and root != REQUEST:
-                    needs.setdefault(root, place.field("request").key(field))
+        filling, at = None, place.field("request")
+        if method is None:
+            uses = check_sources(step.request, roots, at)
+        else:
+            filling = compile_bindings(step.request, method.input_type, roots, at)
+            uses = filling.uses
+        for field, root in uses:
+            if root in self._roots and root != REQUEST:
+                needs.setdefault(root, at.key(field))
         return _Draft(step, place, method, filling, fan_out, needs)
 
     def _fan_out(

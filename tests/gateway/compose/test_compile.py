@@ -192,6 +192,23 @@ def test_problems_of_declared_methods_have_their_path(shop):
             id="bad request expression",
         ),
         pytest.param(
+            step(
+                "catalog",
+                'call: "shop.v1.CatalogService/GetProducts"',
+                id="request.prodct_id",
+                kind="SOME_VALUE",
+            )
+            + USES_CATALOG,
+            [
+                'steps[0].call: shop.v1.CatalogService has no method "GetProducts"; did you mean "GetProduct"?',
+                (
+                    'steps[0].request["id"]: shop.v1.GetPageRequest has no field "prodct_id"; '
+                    'did you mean "product_id"?'
+                ),
+            ],
+            id="bad request expression of an unknown method",
+        ),
+        pytest.param(
             CATALOG
             + 'response: { field: "product" value: "catalgo" } response: { field: "tags" value: "catalog" }',
             [
@@ -356,7 +373,7 @@ def test_a_call_for_its_effect_needs_no_use(shop):
 def test_an_unknown_call_causes_no_further_problems(shop):
     """What is unknown because of one problem is not reported again wherever it is used."""
     text = (
-        step("a", 'call: "shop.v1.Nothing/Get"', bogus="nobody.x")
+        step("a", 'call: "shop.v1.Nothing/Get"', bogus="request.product_id")
         + step("b", ORDER, more='for_each: { over: "a.xs[]" max_concurrency: 1 }', product_id="item.anything")
         + 'response: { field: "product" value: "a.product" }'
     )
