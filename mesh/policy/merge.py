@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from mesh.v1 import policy_pb2
@@ -41,6 +40,12 @@ def merge(base: M, *overrides: Message) -> M:
     return merged
 
 
+def is_leaf(field: FieldDescriptor) -> bool:
+    """Whether the field has one value, which is written and overridden as a whole: a duration is, a section is not."""
+    kind = field.message_type
+    return kind is None or kind.full_name.startswith("google.protobuf.")
+
+
 def _overlay(target: Message, override: Message) -> None:
     for field, value in override.ListFields():
         if field.is_repeated:
@@ -49,7 +54,7 @@ def _overlay(target: Message, override: Message) -> None:
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             own = getattr(target, field.name)
             own.SetInParent()
-            if isinstance(own, Duration):
+            if is_leaf(field):
                 own.CopyFrom(value)
             else:
                 _overlay(own, value)

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from mesh.v1 import policy_pb2 as mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14mesh/v1/config.proto\x12\x07mesh.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x14mesh/v1/policy.proto\"\xfe\x01\n\x0b\x45nvironment\x12,\n\x08services\x18\x01 \x03(\x0b\x32\x10.mesh.v1.ServiceR\x08services\x12-\n\x08policies\x18\x02 \x01(\x0b\x32\x11.mesh.v1.PoliciesR\x08policies\x12*\n\x07gateway\x18\x03 \x01(\x0b\x32\x10.mesh.v1.GatewayR\x07gateway\x12\x30\n\ttelemetry\x18\x04 \x01(\x0b\x32\x12.mesh.v1.TelemetryR\ttelemetry\x12 \n\x0b\x64\x65scriptors\x18\x05 \x03(\tR\x0b\x64\x65scriptors\x12\x12\n\x04name\x18\x06 \x01(\tR\x04name\"\xe7\x03\n\x07Service\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06serves\x18\x02 \x03(\tR\x06serves\x12\x18\n\x07\x63ommand\x18\x03 \x03(\tR\x07\x63ommand\x12!\n\tinstances\x18\x04 \x01(\rH\x00R\tinstances\x88\x01\x01\x12\x1c\n\tdirectory\x18\x05 \x01(\tR\tdirectory\x12\x43\n\x0b\x65nvironment\x18\x06 \x03(\x0b\x32!.mesh.v1.Service.EnvironmentEntryR\x0b\x65nvironment\x12\x1c\n\tendpoints\x18\x07 \x03(\tR\tendpoints\x12\x10\n\x03\x64ns\x18\x08 \x01(\tR\x03\x64ns\x12\x14\n\x05\x61\x66ter\x18\t \x03(\tR\x05\x61\x66ter\x12>\n\rstart_timeout\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationR\x0cstartTimeout\x12<\n\x0cstop_timeout\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bstopTimeout\x1a>\n\x10\x45nvironmentEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x0c\n\n_instances\"k\n\x08Policies\x12+\n\x08\x64\x65\x66\x61ults\x18\x01 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x08\x64\x65\x66\x61ults\x12\x32\n\x08services\x18\x02 \x03(\x0b\x32\x16.mesh.v1.ServicePolicyR\x08services\"\x83\x01\n\rServicePolicy\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x06policy\x12/\n\x07methods\x18\x03 \x03(\x0b\x32\x15.mesh.v1.MethodPolicyR\x07methods\"O\n\x0cMethodPolicy\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x06policy\"\x94\x05\n\x07Gateway\x12\x16\n\x06listen\x18\x01 \x01(\tR\x06listen\x12\x1d\n\x07workers\x18\x02 \x01(\rH\x00R\x07workers\x88\x01\x01\x12\x1a\n\x08services\x18\x03 \x03(\tR\x08services\x12\x1f\n\x0bgrpc_listen\x18\x04 \x01(\tR\ngrpcListen\x12)\n\x0emax_body_bytes\x18\x05 \x01(\rH\x01R\x0cmaxBodyBytes\x88\x01\x01\x12<\n\x0c\x62ody_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0b\x62odyTimeout\x12\x42\n\x0frequest_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0erequestTimeout\x12\'\n\x0f\x66orward_headers\x18\x08 \x03(\tR\x0e\x66orwardHeaders\x12%\n\x0ereturn_headers\x18\t \x03(\tR\rreturnHeaders\x12:\n\runknown_query\x18\n \x01(\x0e\x32\x15.mesh.v1.UnknownQueryR\x0cunknownQuery\x12<\n\x0cstop_timeout\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bstopTimeout\x12\"\n\naccess_log\x18\x0c \x01(\x08H\x02R\taccessLog\x88\x01\x01\x12\x34\n\x13unannotated_methods\x18\r \x01(\x08H\x03R\x12unannotatedMethods\x88\x01\x01\x42\n\n\x08_workersB\x11\n\x0f_max_body_bytesB\r\n\x0b_access_logB\x16\n\x14_unannotated_methods\"\xbe\x01\n\tTelemetry\x12+\n\x11prometheus_listen\x18\x01 \x01(\tR\x10prometheusListen\x12#\n\rotlp_endpoint\x18\x02 \x01(\tR\x0cotlpEndpoint\x12$\n\x0btrace_ratio\x18\x03 \x01(\x01H\x00R\ntraceRatio\x88\x01\x01\x12\x1d\n\x07\x63onsole\x18\x04 \x01(\x08H\x01R\x07\x63onsole\x88\x01\x01\x42\x0e\n\x0c_trace_ratioB\n\n\x08_console*a\n\x0cUnknownQuery\x12\x1d\n\x19UNKNOWN_QUERY_UNSPECIFIED\x10\x00\x12\x18\n\x14UNKNOWN_QUERY_REFUSE\x10\x01\x12\x18\n\x14UNKNOWN_QUERY_IGNORE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14mesh/v1/config.proto\x12\x07mesh.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x14mesh/v1/policy.proto\"\xfe\x01\n\x0b\x45nvironment\x12,\n\x08services\x18\x01 \x03(\x0b\x32\x10.mesh.v1.ServiceR\x08services\x12-\n\x08policies\x18\x02 \x01(\x0b\x32\x11.mesh.v1.PoliciesR\x08policies\x12*\n\x07gateway\x18\x03 \x01(\x0b\x32\x10.mesh.v1.GatewayR\x07gateway\x12\x30\n\ttelemetry\x18\x04 \x01(\x0b\x32\x12.mesh.v1.TelemetryR\ttelemetry\x12 \n\x0b\x64\x65scriptors\x18\x05 \x03(\tR\x0b\x64\x65scriptors\x12\x12\n\x04name\x18\x06 \x01(\tR\x04name\"\x92\x04\n\x07Service\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06serves\x18\x02 \x03(\tR\x06serves\x12\x18\n\x07\x63ommand\x18\x03 \x03(\tR\x07\x63ommand\x12!\n\tinstances\x18\x04 \x01(\rH\x00R\tinstances\x88\x01\x01\x12\x1c\n\tdirectory\x18\x05 \x01(\tR\tdirectory\x12\x43\n\x0b\x65nvironment\x18\x06 \x03(\x0b\x32!.mesh.v1.Service.EnvironmentEntryR\x0b\x65nvironment\x12\x1c\n\tendpoints\x18\x07 \x03(\tR\tendpoints\x12\x10\n\x03\x64ns\x18\x08 \x01(\tR\x03\x64ns\x12\x14\n\x05\x61\x66ter\x18\t \x03(\tR\x05\x61\x66ter\x12>\n\rstart_timeout\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationR\x0cstartTimeout\x12<\n\x0cstop_timeout\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bstopTimeout\x12)\n\x07subsets\x18\x0c \x03(\x0b\x32\x0f.mesh.v1.SubsetR\x07subsets\x1a>\n\x10\x45nvironmentEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x0c\n\n_instances\"L\n\x06Subset\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n\tendpoints\x18\x02 \x03(\tR\tendpoints\x12\x10\n\x03\x64ns\x18\x03 \x01(\tR\x03\x64ns\"k\n\x08Policies\x12+\n\x08\x64\x65\x66\x61ults\x18\x01 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x08\x64\x65\x66\x61ults\x12\x32\n\x08services\x18\x02 \x03(\x0b\x32\x16.mesh.v1.ServicePolicyR\x08services\"\x83\x01\n\rServicePolicy\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x06policy\x12/\n\x07methods\x18\x03 \x03(\x0b\x32\x15.mesh.v1.MethodPolicyR\x07methods\"O\n\x0cMethodPolicy\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x06policy\"\x94\x05\n\x07Gateway\x12\x16\n\x06listen\x18\x01 \x01(\tR\x06listen\x12\x1d\n\x07workers\x18\x02 \x01(\rH\x00R\x07workers\x88\x01\x01\x12\x1a\n\x08services\x18\x03 \x03(\tR\x08services\x12\x1f\n\x0bgrpc_listen\x18\x04 \x01(\tR\ngrpcListen\x12)\n\x0emax_body_bytes\x18\x05 \x01(\rH\x01R\x0cmaxBodyBytes\x88\x01\x01\x12<\n\x0c\x62ody_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0b\x62odyTimeout\x12\x42\n\x0frequest_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0erequestTimeout\x12\'\n\x0f\x66orward_headers\x18\x08 \x03(\tR\x0e\x66orwardHeaders\x12%\n\x0ereturn_headers\x18\t \x03(\tR\rreturnHeaders\x12:\n\runknown_query\x18\n \x01(\x0e\x32\x15.mesh.v1.UnknownQueryR\x0cunknownQuery\x12<\n\x0cstop_timeout\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bstopTimeout\x12\"\n\naccess_log\x18\x0c \x01(\x08H\x02R\taccessLog\x88\x01\x01\x12\x34\n\x13unannotated_methods\x18\r \x01(\x08H\x03R\x12unannotatedMethods\x88\x01\x01\x42\n\n\x08_workersB\x11\n\x0f_max_body_bytesB\r\n\x0b_access_logB\x16\n\x14_unannotated_methods\"\xbe\x01\n\tTelemetry\x12+\n\x11prometheus_listen\x18\x01 \x01(\tR\x10prometheusListen\x12#\n\rotlp_endpoint\x18\x02 \x01(\tR\x0cotlpEndpoint\x12$\n\x0btrace_ratio\x18\x03 \x01(\x01H\x00R\ntraceRatio\x88\x01\x01\x12\x1d\n\x07\x63onsole\x18\x04 \x01(\x08H\x01R\x07\x63onsole\x88\x01\x01\x42\x0e\n\x0c_trace_ratioB\n\n\x08_console*a\n\x0cUnknownQuery\x12\x1d\n\x19UNKNOWN_QUERY_UNSPECIFIED\x10\x00\x12\x18\n\x14UNKNOWN_QUERY_REFUSE\x10\x01\x12\x18\n\x14UNKNOWN_QUERY_IGNORE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,22 +35,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SERVICE_ENVIRONMENTENTRY']._loaded_options = None
   _globals['_SERVICE_ENVIRONMENTENTRY']._serialized_options = b'8\001'
-  _globals['_UNKNOWNQUERY']._serialized_start=2014
-  _globals['_UNKNOWNQUERY']._serialized_end=2111
+  _globals['_UNKNOWNQUERY']._serialized_start=2135
+  _globals['_UNKNOWNQUERY']._serialized_end=2232
   _globals['_ENVIRONMENT']._serialized_start=88
   _globals['_ENVIRONMENT']._serialized_end=342
   _globals['_SERVICE']._serialized_start=345
-  _globals['_SERVICE']._serialized_end=832
-  _globals['_SERVICE_ENVIRONMENTENTRY']._serialized_start=756
-  _globals['_SERVICE_ENVIRONMENTENTRY']._serialized_end=818
-  _globals['_POLICIES']._serialized_start=834
-  _globals['_POLICIES']._serialized_end=941
-  _globals['_SERVICEPOLICY']._serialized_start=944
-  _globals['_SERVICEPOLICY']._serialized_end=1075
-  _globals['_METHODPOLICY']._serialized_start=1077
-  _globals['_METHODPOLICY']._serialized_end=1156
-  _globals['_GATEWAY']._serialized_start=1159
-  _globals['_GATEWAY']._serialized_end=1819
-  _globals['_TELEMETRY']._serialized_start=1822
-  _globals['_TELEMETRY']._serialized_end=2012
+  _globals['_SERVICE']._serialized_end=875
+  _globals['_SERVICE_ENVIRONMENTENTRY']._serialized_start=799
+  _globals['_SERVICE_ENVIRONMENTENTRY']._serialized_end=861
+  _globals['_SUBSET']._serialized_start=877
+  _globals['_SUBSET']._serialized_end=953
+  _globals['_POLICIES']._serialized_start=955
+  _globals['_POLICIES']._serialized_end=1062
+  _globals['_SERVICEPOLICY']._serialized_start=1065
+  _globals['_SERVICEPOLICY']._serialized_end=1196
+  _globals['_METHODPOLICY']._serialized_start=1198
+  _globals['_METHODPOLICY']._serialized_end=1277
+  _globals['_GATEWAY']._serialized_start=1280
+  _globals['_GATEWAY']._serialized_end=1940
+  _globals['_TELEMETRY']._serialized_start=1943
+  _globals['_TELEMETRY']._serialized_end=2133
 # @@protoc_insertion_point(module_scope)

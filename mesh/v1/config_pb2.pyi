@@ -138,6 +138,7 @@ class Service(_message.Message):
     AFTER_FIELD_NUMBER: _builtins.int
     START_TIMEOUT_FIELD_NUMBER: _builtins.int
     STOP_TIMEOUT_FIELD_NUMBER: _builtins.int
+    SUBSETS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name others call it by; letters, digits, `-` and `_`. Required."""
     instances: _builtins.int
@@ -182,6 +183,12 @@ class Service(_message.Message):
     def stop_timeout(self) -> _duration_pb2.Duration:
         """How long an instance may take to finish its calls when it is stopped. Default: 10s."""
 
+    @_builtins.property
+    def subsets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subset]:
+        """Parts of the service that calls may be routed to by name (see mesh.v1.Route); only for services that `mesh up` does
+        not start. Default: none.
+        """
+
     def __init__(
         self,
         *,
@@ -196,16 +203,49 @@ class Service(_message.Message):
         after: _abc.Iterable[_builtins.str] | None = ...,
         start_timeout: _duration_pb2.Duration | None = ...,
         stop_timeout: _duration_pb2.Duration | None = ...,
+        subsets: _abc.Iterable[Global___Subset] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_instances", b"_instances", "instances", b"instances", "start_timeout", b"start_timeout", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_instances", b"_instances", "after", b"after", "command", b"command", "directory", b"directory", "dns", b"dns", "endpoints", b"endpoints", "environment", b"environment", "instances", b"instances", "name", b"name", "serves", b"serves", "start_timeout", b"start_timeout", "stop_timeout", b"stop_timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_instances", b"_instances", "after", b"after", "command", b"command", "directory", b"directory", "dns", b"dns", "endpoints", b"endpoints", "environment", b"environment", "instances", b"instances", "name", b"name", "serves", b"serves", "start_timeout", b"start_timeout", "stop_timeout", b"stop_timeout", "subsets", b"subsets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__instances: _TypeAlias = _typing.Literal["instances"]  # noqa: Y015
     _WhichOneofArgType__instances: _TypeAlias = _typing.Literal["_instances", b"_instances"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__instances) -> _WhichOneofReturnType__instances | None: ...
 
 Global___Service: _TypeAlias = Service  # noqa: Y015
+
+@_typing.final
+class Subset(_message.Message):
+    """Subset is a named part of a service, such as the instances of its next version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    DNS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name that routes use; letters, digits, `-` and `_`. Required."""
+    dns: _builtins.str
+    """A DNS name with port that resolves to its instances."""
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Addresses of its instances, as `IP:PORT`."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        endpoints: _abc.Iterable[_builtins.str] | None = ...,
+        dns: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns", b"dns", "endpoints", b"endpoints", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Subset: _TypeAlias = Subset  # noqa: Y015
 
 @_typing.final
 class Policies(_message.Message):

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -29,7 +30,9 @@ class _RetryScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RetryScope
     RETRY_SCOPE_UNSPECIFIED: _RetryScope.ValueType  # 0
     """The default, RETRY_SCOPE_IDEMPOTENT."""
     RETRY_SCOPE_IDEMPOTENT: _RetryScope.ValueType  # 1
-    """Methods whose proto says `idempotency_level = NO_SIDE_EFFECTS` or `IDEMPOTENT`."""
+    """Methods whose proto says `idempotency_level = NO_SIDE_EFFECTS` or `IDEMPOTENT`, and requests with an
+    `idempotency-key`.
+    """
     RETRY_SCOPE_ALL: _RetryScope.ValueType  # 2
     """Every method: the operator vouches that repeating a call is safe."""
 
@@ -39,7 +42,9 @@ class RetryScope(_RetryScope, metaclass=_RetryScopeEnumTypeWrapper):
 RETRY_SCOPE_UNSPECIFIED: RetryScope.ValueType  # 0
 """The default, RETRY_SCOPE_IDEMPOTENT."""
 RETRY_SCOPE_IDEMPOTENT: RetryScope.ValueType  # 1
-"""Methods whose proto says `idempotency_level = NO_SIDE_EFFECTS` or `IDEMPOTENT`."""
+"""Methods whose proto says `idempotency_level = NO_SIDE_EFFECTS` or `IDEMPOTENT`, and requests with an
+`idempotency-key`.
+"""
 RETRY_SCOPE_ALL: RetryScope.ValueType  # 2
 """Every method: the operator vouches that repeating a call is safe."""
 Global___RetryScope: _TypeAlias = RetryScope  # noqa: Y015
@@ -58,6 +63,8 @@ class _JitterEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Jitter.ValueTy
     """The computed wait, 20 % more or less: what gRPC's own retry does (gRFC A6)."""
     JITTER_NONE: _Jitter.ValueType  # 3
     """The computed wait, exactly."""
+    JITTER_DECORRELATED: _Jitter.ValueType  # 4
+    """Anything between `base` and three times the wait before, up to `max`: waits spread further with each retry."""
 
 class Jitter(_Jitter, metaclass=_JitterEnumTypeWrapper):
     """Jitter says how a wait is randomised."""
@@ -70,7 +77,145 @@ JITTER_PROPORTIONAL: Jitter.ValueType  # 2
 """The computed wait, 20 % more or less: what gRPC's own retry does (gRFC A6)."""
 JITTER_NONE: Jitter.ValueType  # 3
 """The computed wait, exactly."""
+JITTER_DECORRELATED: Jitter.ValueType  # 4
+"""Anything between `base` and three times the wait before, up to `max`: waits spread further with each retry."""
 Global___Jitter: _TypeAlias = Jitter  # noqa: Y015
+
+class _CircuitBreakerScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CircuitBreakerScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CircuitBreakerScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CIRCUIT_BREAKER_SCOPE_UNSPECIFIED: _CircuitBreakerScope.ValueType  # 0
+    """The default, CIRCUIT_BREAKER_SCOPE_METHOD."""
+    CIRCUIT_BREAKER_SCOPE_METHOD: _CircuitBreakerScope.ValueType  # 1
+    """One method of one target."""
+    CIRCUIT_BREAKER_SCOPE_TARGET: _CircuitBreakerScope.ValueType  # 2
+    """All methods of one target."""
+    CIRCUIT_BREAKER_SCOPE_ENDPOINT: _CircuitBreakerScope.ValueType  # 3
+    """Single endpoints, enforced by gRPC's core as outlier detection: which endpoint answered is not known above it. Only
+    for a whole service, with `failure_ratio` as the one rule.
+    """
+
+class CircuitBreakerScope(_CircuitBreakerScope, metaclass=_CircuitBreakerScopeEnumTypeWrapper):
+    """CircuitBreakerScope says what one circuit is about."""
+
+CIRCUIT_BREAKER_SCOPE_UNSPECIFIED: CircuitBreakerScope.ValueType  # 0
+"""The default, CIRCUIT_BREAKER_SCOPE_METHOD."""
+CIRCUIT_BREAKER_SCOPE_METHOD: CircuitBreakerScope.ValueType  # 1
+"""One method of one target."""
+CIRCUIT_BREAKER_SCOPE_TARGET: CircuitBreakerScope.ValueType  # 2
+"""All methods of one target."""
+CIRCUIT_BREAKER_SCOPE_ENDPOINT: CircuitBreakerScope.ValueType  # 3
+"""Single endpoints, enforced by gRPC's core as outlier detection: which endpoint answered is not known above it. Only
+for a whole service, with `failure_ratio` as the one rule.
+"""
+Global___CircuitBreakerScope: _TypeAlias = CircuitBreakerScope  # noqa: Y015
+
+class _ConcurrencyScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConcurrencyScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConcurrencyScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONCURRENCY_SCOPE_UNSPECIFIED: _ConcurrencyScope.ValueType  # 0
+    """The default, CONCURRENCY_SCOPE_METHOD."""
+    CONCURRENCY_SCOPE_METHOD: _ConcurrencyScope.ValueType  # 1
+    """One method: of one target on a client, of the server on a server."""
+    CONCURRENCY_SCOPE_TARGET: _ConcurrencyScope.ValueType  # 2
+    """All methods: of one target on a client (a bulkhead), of the server on a server."""
+
+class ConcurrencyScope(_ConcurrencyScope, metaclass=_ConcurrencyScopeEnumTypeWrapper):
+    """ConcurrencyScope says what shares one limit."""
+
+CONCURRENCY_SCOPE_UNSPECIFIED: ConcurrencyScope.ValueType  # 0
+"""The default, CONCURRENCY_SCOPE_METHOD."""
+CONCURRENCY_SCOPE_METHOD: ConcurrencyScope.ValueType  # 1
+"""One method: of one target on a client, of the server on a server."""
+CONCURRENCY_SCOPE_TARGET: ConcurrencyScope.ValueType  # 2
+"""All methods: of one target on a client (a bulkhead), of the server on a server."""
+Global___ConcurrencyScope: _TypeAlias = ConcurrencyScope  # noqa: Y015
+
+class _AdaptiveAlgorithm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AdaptiveAlgorithmEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AdaptiveAlgorithm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ADAPTIVE_ALGORITHM_UNSPECIFIED: _AdaptiveAlgorithm.ValueType  # 0
+    """The default, ADAPTIVE_ALGORITHM_GRADIENT."""
+    ADAPTIVE_ALGORITHM_GRADIENT: _AdaptiveAlgorithm.ValueType  # 1
+    """The ratio of long-term to recent latency: latency that grows is a queue that grows."""
+    ADAPTIVE_ALGORITHM_AIMD: _AdaptiveAlgorithm.ValueType  # 2
+    """Up by one while all is well, down by a ratio at a failure or at a latency above the threshold."""
+
+class AdaptiveAlgorithm(_AdaptiveAlgorithm, metaclass=_AdaptiveAlgorithmEnumTypeWrapper):
+    """AdaptiveAlgorithm says what moves an adaptive limit."""
+
+ADAPTIVE_ALGORITHM_UNSPECIFIED: AdaptiveAlgorithm.ValueType  # 0
+"""The default, ADAPTIVE_ALGORITHM_GRADIENT."""
+ADAPTIVE_ALGORITHM_GRADIENT: AdaptiveAlgorithm.ValueType  # 1
+"""The ratio of long-term to recent latency: latency that grows is a queue that grows."""
+ADAPTIVE_ALGORITHM_AIMD: AdaptiveAlgorithm.ValueType  # 2
+"""Up by one while all is well, down by a ratio at a failure or at a latency above the threshold."""
+Global___AdaptiveAlgorithm: _TypeAlias = AdaptiveAlgorithm  # noqa: Y015
+
+class _RateKey:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RateKeyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateKey.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATE_KEY_UNSPECIFIED: _RateKey.ValueType  # 0
+    """The default, RATE_KEY_METHOD."""
+    RATE_KEY_METHOD: _RateKey.ValueType  # 1
+    """Each method, whoever calls."""
+    RATE_KEY_PRINCIPAL: _RateKey.ValueType  # 2
+    """Each caller of the method: the identity of its certificate, its address without one."""
+    RATE_KEY_METADATA: _RateKey.ValueType  # 3
+    """Each value of some metadata, for each method."""
+
+class RateKey(_RateKey, metaclass=_RateKeyEnumTypeWrapper):
+    """RateKey says what is counted apart."""
+
+RATE_KEY_UNSPECIFIED: RateKey.ValueType  # 0
+"""The default, RATE_KEY_METHOD."""
+RATE_KEY_METHOD: RateKey.ValueType  # 1
+"""Each method, whoever calls."""
+RATE_KEY_PRINCIPAL: RateKey.ValueType  # 2
+"""Each caller of the method: the identity of its certificate, its address without one."""
+RATE_KEY_METADATA: RateKey.ValueType  # 3
+"""Each value of some metadata, for each method."""
+Global___RateKey: _TypeAlias = RateKey  # noqa: Y015
+
+class _PriorityLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PriorityLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PriorityLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRIORITY_LEVEL_UNSPECIFIED: _PriorityLevel.ValueType  # 0
+    """The default, PRIORITY_LEVEL_NORMAL."""
+    PRIORITY_LEVEL_LOW: _PriorityLevel.ValueType  # 1
+    """Refused first: batch work, prefetching."""
+    PRIORITY_LEVEL_NORMAL: _PriorityLevel.ValueType  # 2
+    """What somebody waits for."""
+    PRIORITY_LEVEL_HIGH: _PriorityLevel.ValueType  # 3
+    """Refused last."""
+
+class PriorityLevel(_PriorityLevel, metaclass=_PriorityLevelEnumTypeWrapper):
+    """PriorityLevel says how important a request is."""
+
+PRIORITY_LEVEL_UNSPECIFIED: PriorityLevel.ValueType  # 0
+"""The default, PRIORITY_LEVEL_NORMAL."""
+PRIORITY_LEVEL_LOW: PriorityLevel.ValueType  # 1
+"""Refused first: batch work, prefetching."""
+PRIORITY_LEVEL_NORMAL: PriorityLevel.ValueType  # 2
+"""What somebody waits for."""
+PRIORITY_LEVEL_HIGH: PriorityLevel.ValueType  # 3
+"""Refused last."""
+Global___PriorityLevel: _TypeAlias = PriorityLevel  # noqa: Y015
 
 class _TraceEngine:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -134,6 +279,8 @@ class _LoadBalancingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LoadBal
     """Each healthy endpoint in turn."""
     LOAD_BALANCING_WEIGHTED_ROUND_ROBIN: _LoadBalancing.ValueType  # 3
     """In turn, weighted by the load each endpoint reports (see LoadReport)."""
+    LOAD_BALANCING_RING_HASH: _LoadBalancing.ValueType  # 4
+    """By the hash of a request's metadata (see hash_header): sticky sessions."""
 
 class LoadBalancing(_LoadBalancing, metaclass=_LoadBalancingEnumTypeWrapper):
     """LoadBalancing says how endpoints are picked."""
@@ -146,6 +293,8 @@ LOAD_BALANCING_ROUND_ROBIN: LoadBalancing.ValueType  # 2
 """Each healthy endpoint in turn."""
 LOAD_BALANCING_WEIGHTED_ROUND_ROBIN: LoadBalancing.ValueType  # 3
 """In turn, weighted by the load each endpoint reports (see LoadReport)."""
+LOAD_BALANCING_RING_HASH: LoadBalancing.ValueType  # 4
+"""By the hash of a request's metadata (see hash_header): sticky sessions."""
 Global___LoadBalancing: _TypeAlias = LoadBalancing  # noqa: Y015
 
 class _StatusCode:
@@ -250,6 +399,17 @@ class Policy(_message.Message):
     ACCESS_LOG_FIELD_NUMBER: _builtins.int
     LOAD_REPORT_FIELD_NUMBER: _builtins.int
     CONNECTION_FIELD_NUMBER: _builtins.int
+    HEDGE_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    MIRROR_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
+    VALIDATION_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    MESSAGE_LIMIT_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def deadline(self) -> Global___Deadline:
         """How long a call may take. Built-in default: 15 s, propagated to every hop."""
@@ -293,6 +453,57 @@ class Policy(_message.Message):
         them winning field by field; one that gives an address gets the environment's defaults.
         """
 
+    @_builtins.property
+    def hedge(self) -> Global___Hedge:
+        """Further attempts started before the first has failed, against slow answers (clients only). It takes the place of
+        retries on a method. Built-in default: off.
+        """
+
+    @_builtins.property
+    def rate_limit(self) -> Global___RateLimit:
+        """How many calls a second a server accepts. Built-in default: no limit."""
+
+    @_builtins.property
+    def priority(self) -> Global___Priority:
+        """Reads the priority of requests from `mesh-priority` and hands it on to nested calls. Built-in default: off, every
+        request is PRIORITY_LEVEL_NORMAL.
+        """
+
+    @_builtins.property
+    def fault(self) -> Global___Fault:
+        """Delays and errors put in on purpose (clients only). Built-in default: off."""
+
+    @_builtins.property
+    def mirror(self) -> Global___Mirror:
+        """Copies of requests to another target, whose answers nobody waits for (clients only). Built-in default: off."""
+
+    @_builtins.property
+    def route(self) -> Global___Route:
+        """Which named subset of the service a call goes to (clients only). Built-in default: the service itself."""
+
+    @_builtins.property
+    def fallback(self) -> Global___Fallback:
+        """What the caller gets instead of an error (clients only). Built-in default: the error."""
+
+    @_builtins.property
+    def validation(self) -> Global___Validation:
+        """Checks requests against their `buf.validate` rules (servers only). Built-in default: off."""
+
+    @_builtins.property
+    def stream(self) -> Global___StreamLimit:
+        """How long streams may be quiet, and how long they may live. Built-in default: no limit."""
+
+    @_builtins.property
+    def message_limit(self) -> Global___MessageLimit:
+        """The largest messages of a method. Built-in default: what the connection allows."""
+
+    @_builtins.property
+    def required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of sections that must be enforced on every path the policy holds for. Where the mesh cannot enforce one of
+        them - a synchronous channel, a streaming method - a section does nothing, which `mesh explain` says; a section that
+        is named here is refused there instead. Default: none.
+        """
+
     def __init__(
         self,
         *,
@@ -306,10 +517,21 @@ class Policy(_message.Message):
         access_log: Global___AccessLog | None = ...,
         load_report: Global___LoadReport | None = ...,
         connection: Global___Connection | None = ...,
+        hedge: Global___Hedge | None = ...,
+        rate_limit: Global___RateLimit | None = ...,
+        priority: Global___Priority | None = ...,
+        fault: Global___Fault | None = ...,
+        mirror: Global___Mirror | None = ...,
+        route: Global___Route | None = ...,
+        fallback: Global___Fallback | None = ...,
+        validation: Global___Validation | None = ...,
+        stream: Global___StreamLimit | None = ...,
+        message_limit: Global___MessageLimit | None = ...,
+        required: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access_log", b"access_log", "circuit_breaker", b"circuit_breaker", "client_concurrency", b"client_concurrency", "connection", b"connection", "deadline", b"deadline", "load_report", b"load_report", "metrics", b"metrics", "retry", b"retry", "server_concurrency", b"server_concurrency", "trace", b"trace"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access_log", b"access_log", "circuit_breaker", b"circuit_breaker", "client_concurrency", b"client_concurrency", "connection", b"connection", "deadline", b"deadline", "fallback", b"fallback", "fault", b"fault", "hedge", b"hedge", "load_report", b"load_report", "message_limit", b"message_limit", "metrics", b"metrics", "mirror", b"mirror", "priority", b"priority", "rate_limit", b"rate_limit", "retry", b"retry", "route", b"route", "server_concurrency", b"server_concurrency", "stream", b"stream", "trace", b"trace", "validation", b"validation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_log", b"access_log", "circuit_breaker", b"circuit_breaker", "client_concurrency", b"client_concurrency", "connection", b"connection", "deadline", b"deadline", "load_report", b"load_report", "metrics", b"metrics", "retry", b"retry", "server_concurrency", b"server_concurrency", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_log", b"access_log", "circuit_breaker", b"circuit_breaker", "client_concurrency", b"client_concurrency", "connection", b"connection", "deadline", b"deadline", "fallback", b"fallback", "fault", b"fault", "hedge", b"hedge", "load_report", b"load_report", "message_limit", b"message_limit", "metrics", b"metrics", "mirror", b"mirror", "priority", b"priority", "rate_limit", b"rate_limit", "required", b"required", "retry", b"retry", "route", b"route", "server_concurrency", b"server_concurrency", "stream", b"stream", "trace", b"trace", "validation", b"validation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -327,6 +549,7 @@ class Deadline(_message.Message):
     DEFAULT_TIMEOUT_FIELD_NUMBER: _builtins.int
     MAX_TIMEOUT_FIELD_NUMBER: _builtins.int
     HOP_RESERVE_FIELD_NUMBER: _builtins.int
+    MIN_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether calls get the default and the cap. What a caller allows, and what is left of the call being handled, hold
     either way. Default: true.
@@ -345,6 +568,10 @@ class Deadline(_message.Message):
         Default: 0s.
         """
 
+    @_builtins.property
+    def min_attempt_time(self) -> _duration_pb2.Duration:
+        """No attempt starts with less time than this: it could not finish, and would only load the server. Default: 0s."""
+
     def __init__(
         self,
         *,
@@ -352,10 +579,11 @@ class Deadline(_message.Message):
         default_timeout: _duration_pb2.Duration | None = ...,
         max_timeout: _duration_pb2.Duration | None = ...,
         hop_reserve: _duration_pb2.Duration | None = ...,
+        min_attempt_time: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "default_timeout", b"default_timeout", "enabled", b"enabled", "hop_reserve", b"hop_reserve", "max_timeout", b"max_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "default_timeout", b"default_timeout", "enabled", b"enabled", "hop_reserve", b"hop_reserve", "max_timeout", b"max_timeout", "min_attempt_time", b"min_attempt_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "default_timeout", b"default_timeout", "enabled", b"enabled", "hop_reserve", b"hop_reserve", "max_timeout", b"max_timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "default_timeout", b"default_timeout", "enabled", b"enabled", "hop_reserve", b"hop_reserve", "max_timeout", b"max_timeout", "min_attempt_time", b"min_attempt_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
@@ -377,12 +605,18 @@ class Retry(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     BACKOFF_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
+    ATTEMPT_TIMEOUT_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether failed attempts are tried again. Default: true."""
     max_attempts: _builtins.int
     """Attempts for one call, the first included; 2 to 10. Default: 3."""
     scope: Global___RetryScope.ValueType
     """Which methods may be retried at all. Default: RETRY_SCOPE_IDEMPOTENT."""
+    idempotency_key: _builtins.bool
+    """Whether a request with `idempotency-key` metadata may be retried whatever its proto says: such a key is a promise of
+    the server to do the work once. Default: true.
+    """
     @_builtins.property
     def codes(self) -> _containers.RepeatedScalarFieldContainer[Global___StatusCode.ValueType]:
         """The statuses worth another attempt. Default: UNAVAILABLE. OK, CANCELLED, INVALID_ARGUMENT, DEADLINE_EXCEEDED,
@@ -395,7 +629,13 @@ class Retry(_message.Message):
 
     @_builtins.property
     def budget(self) -> Global___RetryBudget:
-        """How many retries the calls of one target earn."""
+        """How many retries and hedges the calls of one target earn."""
+
+    @_builtins.property
+    def attempt_timeout(self) -> _duration_pb2.Duration:
+        """The time one attempt may take; an attempt that exceeds it has failed and is tried again, whatever `codes` says.
+        Default: all that is left of the call's deadline.
+        """
 
     def __init__(
         self,
@@ -406,17 +646,23 @@ class Retry(_message.Message):
         scope: Global___RetryScope.ValueType = ...,
         backoff: Global___Backoff | None = ...,
         budget: Global___RetryBudget | None = ...,
+        attempt_timeout: _duration_pb2.Duration | None = ...,
+        idempotency_key: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_max_attempts", b"_max_attempts", "backoff", b"backoff", "budget", b"budget", "enabled", b"enabled", "max_attempts", b"max_attempts"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_idempotency_key", b"_idempotency_key", "_max_attempts", b"_max_attempts", "attempt_timeout", b"attempt_timeout", "backoff", b"backoff", "budget", b"budget", "enabled", b"enabled", "idempotency_key", b"idempotency_key", "max_attempts", b"max_attempts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_max_attempts", b"_max_attempts", "backoff", b"backoff", "budget", b"budget", "codes", b"codes", "enabled", b"enabled", "max_attempts", b"max_attempts", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_idempotency_key", b"_idempotency_key", "_max_attempts", b"_max_attempts", "attempt_timeout", b"attempt_timeout", "backoff", b"backoff", "budget", b"budget", "codes", b"codes", "enabled", b"enabled", "idempotency_key", b"idempotency_key", "max_attempts", b"max_attempts", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__idempotency_key: _TypeAlias = _typing.Literal["idempotency_key"]  # noqa: Y015
+    _WhichOneofArgType__idempotency_key: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key"]  # noqa: Y015
     _WhichOneofReturnType__max_attempts: _TypeAlias = _typing.Literal["max_attempts"]  # noqa: Y015
     _WhichOneofArgType__max_attempts: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__idempotency_key) -> _WhichOneofReturnType__idempotency_key | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_attempts) -> _WhichOneofReturnType__max_attempts | None: ...
 
@@ -521,6 +767,9 @@ class CircuitBreaker(_message.Message):
     OPEN_FOR_FIELD_NUMBER: _builtins.int
     MAX_OPEN_FOR_FIELD_NUMBER: _builtins.int
     HALF_OPEN_PROBES_FIELD_NUMBER: _builtins.int
+    SLOW_CALL_RATIO_FIELD_NUMBER: _builtins.int
+    SLOW_CALL_DURATION_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether calls are counted and circuits open. Default: true."""
     consecutive_failures: _builtins.int
@@ -531,6 +780,10 @@ class CircuitBreaker(_message.Message):
     """Calls within the window before failure_ratio is looked at. Default: 20."""
     half_open_probes: _builtins.int
     """Probes a half-open circuit lets through, all of which must succeed to close it. Default: 1."""
+    slow_call_ratio: _builtins.float
+    """Share of slow answers over the window that opens the circuit; above 0, up to 1; 0 switches this rule off. Default: 0."""
+    scope: Global___CircuitBreakerScope.ValueType
+    """What one circuit is about. Default: CIRCUIT_BREAKER_SCOPE_METHOD."""
     @_builtins.property
     def window(self) -> _duration_pb2.Duration:
         """The window that failure_ratio looks at. Default: 10s."""
@@ -543,6 +796,12 @@ class CircuitBreaker(_message.Message):
     def max_open_for(self) -> _duration_pb2.Duration:
         """The longest an open circuit rejects before it probes again. Default: 30s."""
 
+    @_builtins.property
+    def slow_call_duration(self) -> _duration_pb2.Duration:
+        """An attempt that takes at least this long is slow, whatever its status; of response streams the time to the first
+        message counts. Default: 1s.
+        """
+
     def __init__(
         self,
         *,
@@ -554,10 +813,13 @@ class CircuitBreaker(_message.Message):
         open_for: _duration_pb2.Duration | None = ...,
         max_open_for: _duration_pb2.Duration | None = ...,
         half_open_probes: _builtins.int | None = ...,
+        slow_call_ratio: _builtins.float | None = ...,
+        slow_call_duration: _duration_pb2.Duration | None = ...,
+        scope: Global___CircuitBreakerScope.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_consecutive_failures", b"_consecutive_failures", "_enabled", b"_enabled", "_failure_ratio", b"_failure_ratio", "_half_open_probes", b"_half_open_probes", "_minimum_calls", b"_minimum_calls", "consecutive_failures", b"consecutive_failures", "enabled", b"enabled", "failure_ratio", b"failure_ratio", "half_open_probes", b"half_open_probes", "max_open_for", b"max_open_for", "minimum_calls", b"minimum_calls", "open_for", b"open_for", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_consecutive_failures", b"_consecutive_failures", "_enabled", b"_enabled", "_failure_ratio", b"_failure_ratio", "_half_open_probes", b"_half_open_probes", "_minimum_calls", b"_minimum_calls", "_slow_call_ratio", b"_slow_call_ratio", "consecutive_failures", b"consecutive_failures", "enabled", b"enabled", "failure_ratio", b"failure_ratio", "half_open_probes", b"half_open_probes", "max_open_for", b"max_open_for", "minimum_calls", b"minimum_calls", "open_for", b"open_for", "slow_call_duration", b"slow_call_duration", "slow_call_ratio", b"slow_call_ratio", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_consecutive_failures", b"_consecutive_failures", "_enabled", b"_enabled", "_failure_ratio", b"_failure_ratio", "_half_open_probes", b"_half_open_probes", "_minimum_calls", b"_minimum_calls", "consecutive_failures", b"consecutive_failures", "enabled", b"enabled", "failure_ratio", b"failure_ratio", "half_open_probes", b"half_open_probes", "max_open_for", b"max_open_for", "minimum_calls", b"minimum_calls", "open_for", b"open_for", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_consecutive_failures", b"_consecutive_failures", "_enabled", b"_enabled", "_failure_ratio", b"_failure_ratio", "_half_open_probes", b"_half_open_probes", "_minimum_calls", b"_minimum_calls", "_slow_call_ratio", b"_slow_call_ratio", "consecutive_failures", b"consecutive_failures", "enabled", b"enabled", "failure_ratio", b"failure_ratio", "half_open_probes", b"half_open_probes", "max_open_for", b"max_open_for", "minimum_calls", b"minimum_calls", "open_for", b"open_for", "scope", b"scope", "slow_call_duration", b"slow_call_duration", "slow_call_ratio", b"slow_call_ratio", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__consecutive_failures: _TypeAlias = _typing.Literal["consecutive_failures"]  # noqa: Y015
     _WhichOneofArgType__consecutive_failures: _TypeAlias = _typing.Literal["_consecutive_failures", b"_consecutive_failures"]  # noqa: Y015
@@ -569,6 +831,8 @@ class CircuitBreaker(_message.Message):
     _WhichOneofArgType__half_open_probes: _TypeAlias = _typing.Literal["_half_open_probes", b"_half_open_probes"]  # noqa: Y015
     _WhichOneofReturnType__minimum_calls: _TypeAlias = _typing.Literal["minimum_calls"]  # noqa: Y015
     _WhichOneofArgType__minimum_calls: _TypeAlias = _typing.Literal["_minimum_calls", b"_minimum_calls"]  # noqa: Y015
+    _WhichOneofReturnType__slow_call_ratio: _TypeAlias = _typing.Literal["slow_call_ratio"]  # noqa: Y015
+    _WhichOneofArgType__slow_call_ratio: _TypeAlias = _typing.Literal["_slow_call_ratio", b"_slow_call_ratio"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__consecutive_failures) -> _WhichOneofReturnType__consecutive_failures | None: ...
     @_typing.overload
@@ -579,41 +843,803 @@ class CircuitBreaker(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__half_open_probes) -> _WhichOneofReturnType__half_open_probes | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum_calls) -> _WhichOneofReturnType__minimum_calls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__slow_call_ratio) -> _WhichOneofReturnType__slow_call_ratio | None: ...
 
 Global___CircuitBreaker: _TypeAlias = CircuitBreaker  # noqa: Y015
 
 @_typing.final
 class ConcurrencyLimit(_message.Message):
-    """ConcurrencyLimit rejects what exceeds a fixed number of calls in flight, with RESOURCE_EXHAUSTED."""
+    """ConcurrencyLimit rejects what exceeds a number of calls in flight, with RESOURCE_EXHAUSTED. Servers say when to come
+    back (RetryInfo).
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENABLED_FIELD_NUMBER: _builtins.int
     MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    ADAPTIVE_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    LOW_SHARE_FIELD_NUMBER: _builtins.int
+    NORMAL_SHARE_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether the limit is enforced. Default: true."""
     max_in_flight: _builtins.int
-    """Calls in flight; at least 1. Default: 1024."""
+    """Calls in flight; at least 1; the upper bound of an adaptive limit. Default: 1024."""
+    scope: Global___ConcurrencyScope.ValueType
+    """What shares one limit. Default: CONCURRENCY_SCOPE_METHOD."""
+    low_share: _builtins.float
+    """The share of the limit that requests of PRIORITY_LEVEL_LOW may fill; above 0, up to 1. Default: 0.5."""
+    normal_share: _builtins.float
+    """The share of the limit that requests of PRIORITY_LEVEL_NORMAL may fill; above 0, up to 1. What is left is kept for
+    PRIORITY_LEVEL_HIGH. Default: 1.
+    """
+    @_builtins.property
+    def adaptive(self) -> Global___AdaptiveLimit:
+        """Finds the limit by measuring. Default: the limit is fixed."""
+
     def __init__(
         self,
         *,
         enabled: _builtins.bool | None = ...,
         max_in_flight: _builtins.int | None = ...,
+        adaptive: Global___AdaptiveLimit | None = ...,
+        scope: Global___ConcurrencyScope.ValueType = ...,
+        low_share: _builtins.float | None = ...,
+        normal_share: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_max_in_flight", b"_max_in_flight", "enabled", b"enabled", "max_in_flight", b"max_in_flight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_low_share", b"_low_share", "_max_in_flight", b"_max_in_flight", "_normal_share", b"_normal_share", "adaptive", b"adaptive", "enabled", b"enabled", "low_share", b"low_share", "max_in_flight", b"max_in_flight", "normal_share", b"normal_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_max_in_flight", b"_max_in_flight", "enabled", b"enabled", "max_in_flight", b"max_in_flight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_low_share", b"_low_share", "_max_in_flight", b"_max_in_flight", "_normal_share", b"_normal_share", "adaptive", b"adaptive", "enabled", b"enabled", "low_share", b"low_share", "max_in_flight", b"max_in_flight", "normal_share", b"normal_share", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__low_share: _TypeAlias = _typing.Literal["low_share"]  # noqa: Y015
+    _WhichOneofArgType__low_share: _TypeAlias = _typing.Literal["_low_share", b"_low_share"]  # noqa: Y015
+    _WhichOneofReturnType__max_in_flight: _TypeAlias = _typing.Literal["max_in_flight"]  # noqa: Y015
+    _WhichOneofArgType__max_in_flight: _TypeAlias = _typing.Literal["_max_in_flight", b"_max_in_flight"]  # noqa: Y015
+    _WhichOneofReturnType__normal_share: _TypeAlias = _typing.Literal["normal_share"]  # noqa: Y015
+    _WhichOneofArgType__normal_share: _TypeAlias = _typing.Literal["_normal_share", b"_normal_share"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low_share) -> _WhichOneofReturnType__low_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_in_flight) -> _WhichOneofReturnType__max_in_flight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__normal_share) -> _WhichOneofReturnType__normal_share | None: ...
+
+Global___ConcurrencyLimit: _TypeAlias = ConcurrencyLimit  # noqa: Y015
+
+@_typing.final
+class AdaptiveLimit(_message.Message):
+    """AdaptiveLimit moves a concurrency limit between `min_in_flight` and `max_in_flight` by what it measures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    MIN_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    INITIAL_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    TOLERANCE_FIELD_NUMBER: _builtins.int
+    LATENCY_THRESHOLD_FIELD_NUMBER: _builtins.int
+    BACKOFF_RATIO_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether the limit moves. Default: true where the section is present."""
+    algorithm: Global___AdaptiveAlgorithm.ValueType
+    """What moves it. Default: ADAPTIVE_ALGORITHM_GRADIENT."""
+    min_in_flight: _builtins.int
+    """The lower bound; at least 1. Default: 10."""
+    initial_in_flight: _builtins.int
+    """Where it starts. Default: 20."""
+    tolerance: _builtins.float
+    """GRADIENT: how many times the long-term latency is still no sign of a queue; 1 to 10. Default: 1.5."""
+    backoff_ratio: _builtins.float
+    """AIMD: what the limit is multiplied by at a sign of overload; 0.5 to below 1. Default: 0.9."""
+    @_builtins.property
+    def latency_threshold(self) -> _duration_pb2.Duration:
+        """AIMD: a latency above this is a sign of overload, as a failure is. Default: no latency is."""
+
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        algorithm: Global___AdaptiveAlgorithm.ValueType = ...,
+        min_in_flight: _builtins.int | None = ...,
+        initial_in_flight: _builtins.int | None = ...,
+        tolerance: _builtins.float | None = ...,
+        latency_threshold: _duration_pb2.Duration | None = ...,
+        backoff_ratio: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_backoff_ratio", b"_backoff_ratio", "_enabled", b"_enabled", "_initial_in_flight", b"_initial_in_flight", "_min_in_flight", b"_min_in_flight", "_tolerance", b"_tolerance", "backoff_ratio", b"backoff_ratio", "enabled", b"enabled", "initial_in_flight", b"initial_in_flight", "latency_threshold", b"latency_threshold", "min_in_flight", b"min_in_flight", "tolerance", b"tolerance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_backoff_ratio", b"_backoff_ratio", "_enabled", b"_enabled", "_initial_in_flight", b"_initial_in_flight", "_min_in_flight", b"_min_in_flight", "_tolerance", b"_tolerance", "algorithm", b"algorithm", "backoff_ratio", b"backoff_ratio", "enabled", b"enabled", "initial_in_flight", b"initial_in_flight", "latency_threshold", b"latency_threshold", "min_in_flight", b"min_in_flight", "tolerance", b"tolerance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__backoff_ratio: _TypeAlias = _typing.Literal["backoff_ratio"]  # noqa: Y015
+    _WhichOneofArgType__backoff_ratio: _TypeAlias = _typing.Literal["_backoff_ratio", b"_backoff_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__initial_in_flight: _TypeAlias = _typing.Literal["initial_in_flight"]  # noqa: Y015
+    _WhichOneofArgType__initial_in_flight: _TypeAlias = _typing.Literal["_initial_in_flight", b"_initial_in_flight"]  # noqa: Y015
+    _WhichOneofReturnType__min_in_flight: _TypeAlias = _typing.Literal["min_in_flight"]  # noqa: Y015
+    _WhichOneofArgType__min_in_flight: _TypeAlias = _typing.Literal["_min_in_flight", b"_min_in_flight"]  # noqa: Y015
+    _WhichOneofReturnType__tolerance: _TypeAlias = _typing.Literal["tolerance"]  # noqa: Y015
+    _WhichOneofArgType__tolerance: _TypeAlias = _typing.Literal["_tolerance", b"_tolerance"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__backoff_ratio) -> _WhichOneofReturnType__backoff_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__initial_in_flight) -> _WhichOneofReturnType__initial_in_flight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_in_flight) -> _WhichOneofReturnType__min_in_flight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tolerance) -> _WhichOneofReturnType__tolerance | None: ...
+
+Global___AdaptiveLimit: _TypeAlias = AdaptiveLimit  # noqa: Y015
+
+@_typing.final
+class Hedge(_message.Message):
+    """Hedge starts another attempt when the first takes long, and keeps whichever answers first; the others are cancelled.
+    Hedges are drawn from `retry.budget`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    DELAY_FIELD_NUMBER: _builtins.int
+    PERCENTILE_FIELD_NUMBER: _builtins.int
+    MINIMUM_CALLS_FIELD_NUMBER: _builtins.int
+    MIN_DELAY_FIELD_NUMBER: _builtins.int
+    MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    NON_FATAL_CODES_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether attempts are hedged. Default: true where the section is present."""
+    percentile: _builtins.float
+    """The wait as a percentile of the method's own latency; 50 to 99.9. Not with `delay`. Default: 95."""
+    minimum_calls: _builtins.int
+    """By percentile: answers seen before anything is hedged. Default: 100."""
+    max_attempts: _builtins.int
+    """Attempts for one call, the first included; 2 to 5. Default: 2."""
+    scope: Global___RetryScope.ValueType
+    """Which methods may be hedged at all: hedging repeats calls. Default: RETRY_SCOPE_IDEMPOTENT."""
+    @_builtins.property
+    def delay(self) -> _duration_pb2.Duration:
+        """The wait before each further attempt; 0s starts all of them at once. Default: by percentile."""
+
+    @_builtins.property
+    def min_delay(self) -> _duration_pb2.Duration:
+        """By percentile: the shortest wait. Default: 0.002s."""
+
+    @_builtins.property
+    def non_fatal_codes(self) -> _containers.RepeatedScalarFieldContainer[Global___StatusCode.ValueType]:
+        """Statuses that do not decide the call: the other attempts go on, and the next one starts at once. Default:
+        UNAVAILABLE.
+        """
+
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        delay: _duration_pb2.Duration | None = ...,
+        percentile: _builtins.float | None = ...,
+        minimum_calls: _builtins.int | None = ...,
+        min_delay: _duration_pb2.Duration | None = ...,
+        max_attempts: _builtins.int | None = ...,
+        non_fatal_codes: _abc.Iterable[Global___StatusCode.ValueType] | None = ...,
+        scope: Global___RetryScope.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_max_attempts", b"_max_attempts", "_minimum_calls", b"_minimum_calls", "_percentile", b"_percentile", "delay", b"delay", "enabled", b"enabled", "max_attempts", b"max_attempts", "min_delay", b"min_delay", "minimum_calls", b"minimum_calls", "percentile", b"percentile"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_max_attempts", b"_max_attempts", "_minimum_calls", b"_minimum_calls", "_percentile", b"_percentile", "delay", b"delay", "enabled", b"enabled", "max_attempts", b"max_attempts", "min_delay", b"min_delay", "minimum_calls", b"minimum_calls", "non_fatal_codes", b"non_fatal_codes", "percentile", b"percentile", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__max_attempts: _TypeAlias = _typing.Literal["max_attempts"]  # noqa: Y015
+    _WhichOneofArgType__max_attempts: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts"]  # noqa: Y015
+    _WhichOneofReturnType__minimum_calls: _TypeAlias = _typing.Literal["minimum_calls"]  # noqa: Y015
+    _WhichOneofArgType__minimum_calls: _TypeAlias = _typing.Literal["_minimum_calls", b"_minimum_calls"]  # noqa: Y015
+    _WhichOneofReturnType__percentile: _TypeAlias = _typing.Literal["percentile"]  # noqa: Y015
+    _WhichOneofArgType__percentile: _TypeAlias = _typing.Literal["_percentile", b"_percentile"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_attempts) -> _WhichOneofReturnType__max_attempts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum_calls) -> _WhichOneofReturnType__minimum_calls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__percentile) -> _WhichOneofReturnType__percentile | None: ...
+
+Global___Hedge: _TypeAlias = Hedge  # noqa: Y015
+
+@_typing.final
+class RateLimit(_message.Message):
+    """RateLimit rejects what comes faster than it may, with RESOURCE_EXHAUSTED and the time to wait (RetryInfo). Each server
+    process counts by itself.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether the limits are enforced. Default: true where the section is present."""
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rate]:
+        """The limits; a call must pass all of them."""
+
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        limits: _abc.Iterable[Global___Rate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___RateLimit: _TypeAlias = RateLimit  # noqa: Y015
+
+@_typing.final
+class Rate(_message.Message):
+    """Rate is one limit: so many calls a second for each key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PER_SECOND_FIELD_NUMBER: _builtins.int
+    BURST_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    MAX_KEYS_FIELD_NUMBER: _builtins.int
+    per_second: _builtins.float
+    """Calls a second, on average; above 0."""
+    burst: _builtins.int
+    """Calls at once after a pause; at least 1. Default: a second's worth, at least 1."""
+    key: Global___RateKey.ValueType
+    """What is counted apart. Default: RATE_KEY_METHOD."""
+    metadata: _builtins.str
+    """RATE_KEY_METADATA: the name of the metadata; calls without it share one limit."""
+    max_keys: _builtins.int
+    """Keys remembered at once; those not seen for longest are forgotten first, and begin anew. Default: 10000."""
+    def __init__(
+        self,
+        *,
+        per_second: _builtins.float | None = ...,
+        burst: _builtins.int | None = ...,
+        key: Global___RateKey.ValueType = ...,
+        metadata: _builtins.str | None = ...,
+        max_keys: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_burst", b"_burst", "_max_keys", b"_max_keys", "_metadata", b"_metadata", "_per_second", b"_per_second", "burst", b"burst", "max_keys", b"max_keys", "metadata", b"metadata", "per_second", b"per_second"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_burst", b"_burst", "_max_keys", b"_max_keys", "_metadata", b"_metadata", "_per_second", b"_per_second", "burst", b"burst", "key", b"key", "max_keys", b"max_keys", "metadata", b"metadata", "per_second", b"per_second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__burst: _TypeAlias = _typing.Literal["burst"]  # noqa: Y015
+    _WhichOneofArgType__burst: _TypeAlias = _typing.Literal["_burst", b"_burst"]  # noqa: Y015
+    _WhichOneofReturnType__max_keys: _TypeAlias = _typing.Literal["max_keys"]  # noqa: Y015
+    _WhichOneofArgType__max_keys: _TypeAlias = _typing.Literal["_max_keys", b"_max_keys"]  # noqa: Y015
+    _WhichOneofReturnType__metadata: _TypeAlias = _typing.Literal["metadata"]  # noqa: Y015
+    _WhichOneofArgType__metadata: _TypeAlias = _typing.Literal["_metadata", b"_metadata"]  # noqa: Y015
+    _WhichOneofReturnType__per_second: _TypeAlias = _typing.Literal["per_second"]  # noqa: Y015
+    _WhichOneofArgType__per_second: _TypeAlias = _typing.Literal["_per_second", b"_per_second"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__burst) -> _WhichOneofReturnType__burst | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_keys) -> _WhichOneofReturnType__max_keys | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__metadata) -> _WhichOneofReturnType__metadata | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__per_second) -> _WhichOneofReturnType__per_second | None: ...
+
+Global___Rate: _TypeAlias = Rate  # noqa: Y015
+
+@_typing.final
+class Priority(_message.Message):
+    """Priority carries how important requests are, from the edge to the last hop, in `mesh-priority` metadata: low, normal or
+    high. Under overload what matters least is refused first (see ConcurrencyLimit).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    DEFAULT_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether the metadata is read and handed on. Default: true where the section is present."""
+    default: Global___PriorityLevel.ValueType
+    """The priority of requests that name none. Default: PRIORITY_LEVEL_NORMAL."""
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        default: Global___PriorityLevel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "default", b"default", "enabled", b"enabled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___Priority: _TypeAlias = Priority  # noqa: Y015
+
+@_typing.final
+class Fault(_message.Message):
+    """Fault delays attempts, or fails them before the wire, to try out how callers bear it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    DELAY_FIELD_NUMBER: _builtins.int
+    ABORT_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    BY_REQUEST_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether faults are injected. Default: true where the section is present."""
+    by_request: _builtins.bool
+    """Whether a request may ask for a fault by itself, with metadata such as `mesh-fault: delay=0.5s, abort=UNAVAILABLE`.
+    Default: false.
+    """
+    @_builtins.property
+    def delay(self) -> Global___FaultDelay:
+        """The delay injected. Default: none."""
+
+    @_builtins.property
+    def abort(self) -> Global___FaultAbort:
+        """The error injected. Default: none."""
+
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeaderMatch]:
+        """Only requests that match all of these. Default: all requests."""
+
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        delay: Global___FaultDelay | None = ...,
+        abort: Global___FaultAbort | None = ...,
+        headers: _abc.Iterable[Global___HeaderMatch] | None = ...,
+        by_request: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_by_request", b"_by_request", "_enabled", b"_enabled", "abort", b"abort", "by_request", b"by_request", "delay", b"delay", "enabled", b"enabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by_request", b"_by_request", "_enabled", b"_enabled", "abort", b"abort", "by_request", b"by_request", "delay", b"delay", "enabled", b"enabled", "headers", b"headers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by_request: _TypeAlias = _typing.Literal["by_request"]  # noqa: Y015
+    _WhichOneofArgType__by_request: _TypeAlias = _typing.Literal["_by_request", b"_by_request"]  # noqa: Y015
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by_request) -> _WhichOneofReturnType__by_request | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___Fault: _TypeAlias = Fault  # noqa: Y015
+
+@_typing.final
+class FaultDelay(_message.Message):
+    """FaultDelay is a wait before an attempt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DURATION_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    percent: _builtins.float
+    """The share of attempts that wait, in percent. Default: 100."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long."""
+
+    def __init__(
+        self,
+        *,
+        duration: _duration_pb2.Duration | None = ...,
+        percent: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "duration", b"duration", "percent", b"percent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "duration", b"duration", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__percent: _TypeAlias = _typing.Literal["percent"]  # noqa: Y015
+    _WhichOneofArgType__percent: _TypeAlias = _typing.Literal["_percent", b"_percent"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__percent) -> _WhichOneofReturnType__percent | None: ...
+
+Global___FaultDelay: _TypeAlias = FaultDelay  # noqa: Y015
+
+@_typing.final
+class FaultAbort(_message.Message):
+    """FaultAbort is an error instead of an attempt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    code: Global___StatusCode.ValueType
+    """The status of the error; not OK."""
+    details: _builtins.str
+    """Its message. Default: "fault injected by policy"."""
+    percent: _builtins.float
+    """The share of attempts that fail, in percent. Default: 100."""
+    def __init__(
+        self,
+        *,
+        code: Global___StatusCode.ValueType = ...,
+        details: _builtins.str | None = ...,
+        percent: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_details", b"_details", "_percent", b"_percent", "details", b"details", "percent", b"percent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_details", b"_details", "_percent", b"_percent", "code", b"code", "details", b"details", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__details: _TypeAlias = _typing.Literal["details"]  # noqa: Y015
+    _WhichOneofArgType__details: _TypeAlias = _typing.Literal["_details", b"_details"]  # noqa: Y015
+    _WhichOneofReturnType__percent: _TypeAlias = _typing.Literal["percent"]  # noqa: Y015
+    _WhichOneofArgType__percent: _TypeAlias = _typing.Literal["_percent", b"_percent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__details) -> _WhichOneofReturnType__details | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__percent) -> _WhichOneofReturnType__percent | None: ...
+
+Global___FaultAbort: _TypeAlias = FaultAbort  # noqa: Y015
+
+@_typing.final
+class HeaderMatch(_message.Message):
+    """HeaderMatch looks at one metadata value of a request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
+    PREFIX_FIELD_NUMBER: _builtins.int
+    REGEX_FIELD_NUMBER: _builtins.int
+    PRESENT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name, in lower case."""
+    exact: _builtins.str
+    """The value is this."""
+    prefix: _builtins.str
+    """The value begins with this."""
+    regex: _builtins.str
+    """The whole value matches this regular expression (Python's `re`)."""
+    present: _builtins.bool
+    """There is such metadata, or there is none."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str | None = ...,
+        exact: _builtins.str = ...,
+        prefix: _builtins.str = ...,
+        regex: _builtins.str = ...,
+        present: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "exact", b"exact", "match", b"match", "name", b"name", "prefix", b"prefix", "present", b"present", "regex", b"regex"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "exact", b"exact", "match", b"match", "name", b"name", "prefix", b"prefix", "present", b"present", "regex", b"regex"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType_match: _TypeAlias = _typing.Literal["exact", "prefix", "regex", "present"]  # noqa: Y015
+    _WhichOneofArgType_match: _TypeAlias = _typing.Literal["match", b"match"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_match) -> _WhichOneofReturnType_match | None: ...
+
+Global___HeaderMatch: _TypeAlias = HeaderMatch  # noqa: Y015
+
+@_typing.final
+class Mirror(_message.Message):
+    """Mirror sends copies of requests to another target. The caller's answer never depends on them: not its content, not its
+    time. Only for methods with a single request.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether requests are copied. Default: true where the section is present."""
+    target: _builtins.str
+    """Where the copies go: what `mesh.channel` takes, such as the name of a service in the environment."""
+    percent: _builtins.float
+    """The share of calls that are copied, in percent. Default: 100."""
+    max_in_flight: _builtins.int
+    """Copies in flight at once; more are dropped and counted. Default: 100."""
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """How long a copy may take. Default: 5s."""
+
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        target: _builtins.str | None = ...,
+        percent: _builtins.float | None = ...,
+        max_in_flight: _builtins.int | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_max_in_flight", b"_max_in_flight", "_percent", b"_percent", "_target", b"_target", "enabled", b"enabled", "max_in_flight", b"max_in_flight", "percent", b"percent", "target", b"target", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_max_in_flight", b"_max_in_flight", "_percent", b"_percent", "_target", b"_target", "enabled", b"enabled", "max_in_flight", b"max_in_flight", "percent", b"percent", "target", b"target", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
     _WhichOneofReturnType__max_in_flight: _TypeAlias = _typing.Literal["max_in_flight"]  # noqa: Y015
     _WhichOneofArgType__max_in_flight: _TypeAlias = _typing.Literal["_max_in_flight", b"_max_in_flight"]  # noqa: Y015
+    _WhichOneofReturnType__percent: _TypeAlias = _typing.Literal["percent"]  # noqa: Y015
+    _WhichOneofArgType__percent: _TypeAlias = _typing.Literal["_percent", b"_percent"]  # noqa: Y015
+    _WhichOneofReturnType__target: _TypeAlias = _typing.Literal["target"]  # noqa: Y015
+    _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_in_flight) -> _WhichOneofReturnType__max_in_flight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__percent) -> _WhichOneofReturnType__percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target) -> _WhichOneofReturnType__target | None: ...
 
-Global___ConcurrencyLimit: _TypeAlias = ConcurrencyLimit  # noqa: Y015
+Global___Mirror: _TypeAlias = Mirror  # noqa: Y015
+
+@_typing.final
+class Route(_message.Message):
+    """Route picks the subset of a service that a call goes to. Each subset has its own connections, circuits, budgets and
+    metrics, under the name `service/subset`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether calls are routed. Default: true where the section is present."""
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteRule]:
+        """Tried in order; the first that matches decides. A call that none matches goes to the service itself."""
+
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        rules: _abc.Iterable[Global___RouteRule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___Route: _TypeAlias = Route  # noqa: Y015
+
+@_typing.final
+class RouteRule(_message.Message):
+    """RouteRule says where the requests go that match it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADERS_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    HASH_HEADER_FIELD_NUMBER: _builtins.int
+    hash_header: _builtins.str
+    """Requests with the same value of this metadata go to the same destination. Default: each goes anywhere."""
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeaderMatch]:
+        """All of these must match. Default: every request does."""
+
+    @_builtins.property
+    def to(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteDestination]:
+        """Where they go: one of these, by weight."""
+
+    def __init__(
+        self,
+        *,
+        headers: _abc.Iterable[Global___HeaderMatch] | None = ...,
+        to: _abc.Iterable[Global___RouteDestination] | None = ...,
+        hash_header: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_hash_header", b"_hash_header", "hash_header", b"hash_header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hash_header", b"_hash_header", "hash_header", b"hash_header", "headers", b"headers", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__hash_header: _TypeAlias = _typing.Literal["hash_header"]  # noqa: Y015
+    _WhichOneofArgType__hash_header: _TypeAlias = _typing.Literal["_hash_header", b"_hash_header"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hash_header) -> _WhichOneofReturnType__hash_header | None: ...
+
+Global___RouteRule: _TypeAlias = RouteRule  # noqa: Y015
+
+@_typing.final
+class RouteDestination(_message.Message):
+    """RouteDestination is a subset of the service, and its share."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSET_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    subset: _builtins.str
+    """The name of the subset in the environment; empty is the service itself."""
+    weight: _builtins.int
+    """Its share of the sum of weights. Default: 1."""
+    def __init__(
+        self,
+        *,
+        subset: _builtins.str | None = ...,
+        weight: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_subset", b"_subset", "_weight", b"_weight", "subset", b"subset", "weight", b"weight"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_subset", b"_subset", "_weight", b"_weight", "subset", b"subset", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__subset: _TypeAlias = _typing.Literal["subset"]  # noqa: Y015
+    _WhichOneofArgType__subset: _TypeAlias = _typing.Literal["_subset", b"_subset"]  # noqa: Y015
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__subset) -> _WhichOneofReturnType__subset | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
+
+Global___RouteDestination: _TypeAlias = RouteDestination  # noqa: Y015
+
+@_typing.final
+class Fallback(_message.Message):
+    """Fallback answers in the place of a call that failed for good, retries included. Only for methods with a single response."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    CODES_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether there is a fallback. Default: true where the section is present."""
+    method: _builtins.str
+    """Another method of the same service, of the same request and response types, to ask instead: once, within what is
+    left of the deadline.
+    """
+    @_builtins.property
+    def codes(self) -> _containers.RepeatedScalarFieldContainer[Global___StatusCode.ValueType]:
+        """The statuses that are replaced. Default: UNAVAILABLE, DEADLINE_EXCEEDED and RESOURCE_EXHAUSTED."""
+
+    @_builtins.property
+    def response(self) -> _struct_pb2.Struct:
+        """The JSON of the method's response message."""
+
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        codes: _abc.Iterable[Global___StatusCode.ValueType] | None = ...,
+        response: _struct_pb2.Struct | None = ...,
+        method: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "answer", b"answer", "enabled", b"enabled", "method", b"method", "response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "answer", b"answer", "codes", b"codes", "enabled", b"enabled", "method", b"method", "response", b"response"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["response", "method"]  # noqa: Y015
+    _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
+
+Global___Fallback: _TypeAlias = Fallback  # noqa: Y015
+
+@_typing.final
+class Validation(_message.Message):
+    """Validation checks each request against the `buf.validate` rules of its proto and refuses what breaks them with
+    INVALID_ARGUMENT and the violations as google.rpc.BadRequest. Needs grpc-mesh[validation].
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether requests are checked. Default: true where the section is present."""
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___Validation: _TypeAlias = Validation  # noqa: Y015
+
+@_typing.final
+class StreamLimit(_message.Message):
+    """StreamLimit ends streams, with ABORTED: their caller may start again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    IDLE_TIMEOUT_FIELD_NUMBER: _builtins.int
+    MAX_AGE_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether streams are watched. Default: true where the section is present."""
+    @_builtins.property
+    def idle_timeout(self) -> _duration_pb2.Duration:
+        """The longest time without a message in either direction. Default: no limit."""
+
+    @_builtins.property
+    def max_age(self) -> _duration_pb2.Duration:
+        """The longest time a stream lives. Default: no limit."""
+
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        idle_timeout: _duration_pb2.Duration | None = ...,
+        max_age: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "idle_timeout", b"idle_timeout", "max_age", b"max_age"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "idle_timeout", b"idle_timeout", "max_age", b"max_age"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___StreamLimit: _TypeAlias = StreamLimit  # noqa: Y015
+
+@_typing.final
+class MessageLimit(_message.Message):
+    """MessageLimit refuses messages that are larger, with RESOURCE_EXHAUSTED."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_RESPONSE_BYTES_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether sizes are checked. Default: true where the section is present."""
+    max_request_bytes: _builtins.int
+    """The largest request message, in bytes of its wire form. Default: no limit."""
+    max_response_bytes: _builtins.int
+    """The largest response message, in bytes of its wire form. Default: no limit."""
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        max_request_bytes: _builtins.int | None = ...,
+        max_response_bytes: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_max_request_bytes", b"_max_request_bytes", "_max_response_bytes", b"_max_response_bytes", "enabled", b"enabled", "max_request_bytes", b"max_request_bytes", "max_response_bytes", b"max_response_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_max_request_bytes", b"_max_request_bytes", "_max_response_bytes", b"_max_response_bytes", "enabled", b"enabled", "max_request_bytes", b"max_request_bytes", "max_response_bytes", b"max_response_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__max_request_bytes: _TypeAlias = _typing.Literal["max_request_bytes"]  # noqa: Y015
+    _WhichOneofArgType__max_request_bytes: _TypeAlias = _typing.Literal["_max_request_bytes", b"_max_request_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__max_response_bytes: _TypeAlias = _typing.Literal["max_response_bytes"]  # noqa: Y015
+    _WhichOneofArgType__max_response_bytes: _TypeAlias = _typing.Literal["_max_response_bytes", b"_max_response_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_request_bytes) -> _WhichOneofReturnType__max_request_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_response_bytes) -> _WhichOneofReturnType__max_response_bytes | None: ...
+
+Global___MessageLimit: _TypeAlias = MessageLimit  # noqa: Y015
 
 @_typing.final
 class Trace(_message.Message):
@@ -650,20 +1676,29 @@ class Metrics(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ENABLED_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether calls and attempts are counted. Default: true."""
+    messages: _builtins.bool
+    """Whether the messages of streams are counted too. Default: false."""
     def __init__(
         self,
         *,
         enabled: _builtins.bool | None = ...,
+        messages: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_messages", b"_messages", "enabled", b"enabled", "messages", b"messages"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_messages", b"_messages", "enabled", b"enabled", "messages", b"messages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__messages: _TypeAlias = _typing.Literal["messages"]  # noqa: Y015
+    _WhichOneofArgType__messages: _TypeAlias = _typing.Literal["_messages", b"_messages"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__messages) -> _WhichOneofReturnType__messages | None: ...
 
 Global___Metrics: _TypeAlias = Metrics  # noqa: Y015
 
@@ -734,12 +1769,15 @@ class Connection(_message.Message):
     RECONNECT_FIELD_NUMBER: _builtins.int
     MAX_RECEIVE_BYTES_FIELD_NUMBER: _builtins.int
     MAX_SEND_BYTES_FIELD_NUMBER: _builtins.int
+    HASH_HEADER_FIELD_NUMBER: _builtins.int
     load_balancing: Global___LoadBalancing.ValueType
     """How endpoints are picked. Default: LOAD_BALANCING_ROUND_ROBIN."""
     max_receive_bytes: _builtins.int
     """The largest message a client accepts, in bytes. Default: 4194304."""
     max_send_bytes: _builtins.int
     """The largest message a client sends, in bytes. Default: no limit."""
+    hash_header: _builtins.str
+    """LOAD_BALANCING_RING_HASH: requests with the same value of this metadata go to the same endpoint while there is one."""
     @_builtins.property
     def health_check(self) -> Global___HealthCheck:
         """Picks only endpoints that answer SERVING to grpc.health.v1. Default: on."""
@@ -766,15 +1804,20 @@ class Connection(_message.Message):
         reconnect: Global___Reconnect | None = ...,
         max_receive_bytes: _builtins.int | None = ...,
         max_send_bytes: _builtins.int | None = ...,
+        hash_header: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_receive_bytes", b"_max_receive_bytes", "_max_send_bytes", b"_max_send_bytes", "health_check", b"health_check", "keepalive", b"keepalive", "max_receive_bytes", b"max_receive_bytes", "max_send_bytes", b"max_send_bytes", "outlier_detection", b"outlier_detection", "reconnect", b"reconnect"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_hash_header", b"_hash_header", "_max_receive_bytes", b"_max_receive_bytes", "_max_send_bytes", b"_max_send_bytes", "hash_header", b"hash_header", "health_check", b"health_check", "keepalive", b"keepalive", "max_receive_bytes", b"max_receive_bytes", "max_send_bytes", b"max_send_bytes", "outlier_detection", b"outlier_detection", "reconnect", b"reconnect"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_receive_bytes", b"_max_receive_bytes", "_max_send_bytes", b"_max_send_bytes", "health_check", b"health_check", "keepalive", b"keepalive", "load_balancing", b"load_balancing", "max_receive_bytes", b"max_receive_bytes", "max_send_bytes", b"max_send_bytes", "outlier_detection", b"outlier_detection", "reconnect", b"reconnect"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hash_header", b"_hash_header", "_max_receive_bytes", b"_max_receive_bytes", "_max_send_bytes", b"_max_send_bytes", "hash_header", b"hash_header", "health_check", b"health_check", "keepalive", b"keepalive", "load_balancing", b"load_balancing", "max_receive_bytes", b"max_receive_bytes", "max_send_bytes", b"max_send_bytes", "outlier_detection", b"outlier_detection", "reconnect", b"reconnect"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__hash_header: _TypeAlias = _typing.Literal["hash_header"]  # noqa: Y015
+    _WhichOneofArgType__hash_header: _TypeAlias = _typing.Literal["_hash_header", b"_hash_header"]  # noqa: Y015
     _WhichOneofReturnType__max_receive_bytes: _TypeAlias = _typing.Literal["max_receive_bytes"]  # noqa: Y015
     _WhichOneofArgType__max_receive_bytes: _TypeAlias = _typing.Literal["_max_receive_bytes", b"_max_receive_bytes"]  # noqa: Y015
     _WhichOneofReturnType__max_send_bytes: _TypeAlias = _typing.Literal["max_send_bytes"]  # noqa: Y015
     _WhichOneofArgType__max_send_bytes: _TypeAlias = _typing.Literal["_max_send_bytes", b"_max_send_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hash_header) -> _WhichOneofReturnType__hash_header | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_receive_bytes) -> _WhichOneofReturnType__max_receive_bytes | None: ...
     @_typing.overload
