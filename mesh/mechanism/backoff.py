@@ -14,10 +14,17 @@ class Jitter(enum.Enum):
     """Anything from nothing to the computed wait: least load on what is recovering."""
     PROPORTIONAL = "proportional"
     """The computed wait, 20 % more or less, as gRPC's own retries do; may exceed the cap by that much."""
+    DECORRELATED = "decorrelated"
+    """Anything from the base to three times the wait before, up to the cap: how long this caller waited decides, not how
+    often it tried.
+    """
 
 
 class Backoff:
-    """Computes waits: `min(base * multiplier ** (retry - 1), max)`, jittered. Stateless."""
+    """Computes waits: `min(base * multiplier ** (retry - 1), max)`, jittered. Stateless.
+
+    Decorrelated: `min(max, between base and 3 * the wait before)`, without the multiplier.
+    """
 
     __slots__ = ("_base", "_jitter", "_max", "_multiplier")
 
@@ -34,8 +41,14 @@ class Backoff:
         self._max = max
         self._jitter = jitter
 
-    def delay(self, retry_number: int, u: float) -> float:
-        """Return the seconds to wait before retry `retry_number`, counted from 1; `u` is uniform in [0, 1)."""
+    def delay(self, retry_number: int, u: float, waited: float = 0.0) -> float:
+        """Return the seconds to wait before retry `retry_number`, counted from 1; `u` is uniform in [0, 1).
+
+        `waited` is the wait before the attempt that has just failed, 0.0 if there was none.
+        """
+        if self._jitter is Jitter.DECORRELATED:
+            widest = 3.0 * max(self._base, waited)
+            return min(self._base + (widest - self._base) * u, self._max)
         try:
             computed = min(self._base * self._multiplier ** (retry_number - 1), self._max)
         except OverflowError:

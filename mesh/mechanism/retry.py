@@ -53,18 +53,20 @@ def decide(
     u: float,
     now: float,
     pushed_back: int = 0,
+    waited: float = 0.0,
 ) -> float | None:
     """Return the seconds to wait before the next attempt, or None: the call ends as this attempt did.
 
-    `attempt` is the number of the attempt that failed, from 1; `remaining` the seconds to the deadline, None without
-    one; `pushed_back` the number of the last earlier attempt that was answered with a delay, 0 if none was.
+    `attempt` is the number of the attempt that failed, from 1; `remaining` the seconds left for another one to start in,
+    None without a deadline; `pushed_back` the number of the last earlier attempt that was answered with a delay, 0 if none
+    was; `waited` the seconds waited before the attempt that failed.
     """
     if attempt >= max_attempts or not retryable:
         return None
     if pushback is None:
         # "Retry in n ms. If this attempt also fails, retry delay will reset to initial backoff for the following
         # retry (if applicable)" - gRFC A6
-        delay = backoff.delay(attempt - pushed_back, u)
+        delay = backoff.delay(attempt - pushed_back, u, waited if pushed_back < attempt - 1 else 0.0)
     elif pushback < 0.0:
         return None
     else:

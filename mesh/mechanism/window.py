@@ -9,7 +9,7 @@ grows older than the span, all of it is forgotten at once.
 
 Limits. The edge is coarse: an event is certainly counted for `span - span/buckets` seconds and certainly forgotten
 after `span`. Memory is two integers a bucket, whatever the traffic. A clock that goes back counts into the newest
-bucket.
+bucket; one that goes back by more than the span begins anew.
 """
 
 from __future__ import annotations
@@ -18,7 +18,17 @@ from __future__ import annotations
 class RateWindow:
     """Counts successes and failures over a sliding span of seconds. Not thread-safe."""
 
-    __slots__ = ("_calls", "_ends", "_failures", "_newest", "_since", "_total", "_total_failures", "_width")
+    __slots__ = (
+        "_begins",
+        "_calls",
+        "_ends",
+        "_failures",
+        "_newest",
+        "_since",
+        "_total",
+        "_total_failures",
+        "_width",
+    )
 
     def __init__(self, *, span: float, buckets: int = 10, now: float) -> None:
         self._width = span / buckets
@@ -28,11 +38,12 @@ class RateWindow:
         self._total_failures = 0
         self._newest = 0  # index of the bucket that counts now
         self._ends = now + self._width  # when that bucket is full
+        self._begins = now - span  # no time of ours is before this
         self._since = now
 
     def record(self, ok: bool, now: float) -> None:  # noqa: FBT001 - success is the one thing recorded
         """Count one event."""
-        if now >= self._ends:
+        if not self._begins <= now < self._ends:
             self._roll(now)
         self._calls[self._newest] += 1
         self._total += 1
@@ -42,13 +53,13 @@ class RateWindow:
 
     def total(self, now: float) -> int:
         """Return the events of the span, failures included."""
-        if now >= self._ends:
+        if not self._begins <= now < self._ends:
             self._roll(now)
         return self._total
 
     def failures(self, now: float) -> int:
         """Return the failures of the span."""
-        if now >= self._ends:
+        if not self._begins <= now < self._ends:
             self._roll(now)
         return self._total_failures
 
@@ -58,7 +69,7 @@ class RateWindow:
         Less than the span while the newest bucket is filling or the window is young, and never less than one bucket:
         one event in the first millisecond is not a thousand a second.
         """
-        if now >= self._ends:
+        if not self._begins <= now < self._ends:
             self._roll(now)
         filling = max(0.0, now - (self._ends - self._width))
         return max(self._width, min(now - self._since, (len(self._calls) - 1) * self._width + filling))
@@ -69,6 +80,9 @@ class RateWindow:
         self._clear(now)
 
     def _roll(self, now: float) -> None:
+        if now < self._begins:
+            self.reset(now)
+            return
         if now - self._ends >= self._width * (len(self._calls) - 1):
             self._clear(now)
             return
@@ -81,6 +95,7 @@ class RateWindow:
             self._calls[self._newest] = 0
             self._failures[self._newest] = 0
             self._ends += self._width
+        self._begins = self._ends - self._width * (len(self._calls) + 1)
 
     def _clear(self, now: float) -> None:
         self._calls[:] = [0] * len(self._calls)
@@ -89,6 +104,7 @@ class RateWindow:
         self._total = 0
         self._total_failures = 0
         self._ends = now + self._width
+        self._begins = now - self._width * len(self._calls)
 
     def __repr__(self) -> str:
         span = self._width * len(self._calls)

@@ -43,6 +43,25 @@ def test_jitter_uses_all_of_its_bounds(jitter: Jitter, bounds: tuple[float, floa
     assert bounds == pytest.approx((backoff.delay(1, 0.0), backoff.delay(1, math.nextafter(1.0, 0.0))))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 10**6), U, st.floats(0.0, 100.0))
+def test_decorrelated_jitter_goes_by_the_wait_before(number: int, u: float, waited: float) -> None:
+    """Between the base and three times the wait before, however many retries there were."""
+    backoff = Backoff(base=0.1, multiplier=2.0, max=5.0, jitter=Jitter.DECORRELATED)
+
+    assert 0.1 <= backoff.delay(number, u, waited) <= min(5.0, 3.0 * max(waited, 0.1))
+    assert backoff.delay(1, u, waited) == backoff.delay(number, u, waited)
+
+
+@pytest.mark.parametrize(("waited", "bounds"), [(0.0, (1.0, 3.0)), (2.0, (1.0, 6.0)), (9.0, (1.0, 10.0))])
+def test_decorrelated_jitter_uses_all_of_its_bounds(waited: float, bounds: tuple[float, float]) -> None:
+    backoff = Backoff(base=1.0, multiplier=2.0, max=10.0, jitter=Jitter.DECORRELATED)
+
+    found = backoff.delay(1, 0.0, waited), backoff.delay(1, math.nextafter(1.0, 0.0), waited)
+
+    assert bounds == pytest.approx(found)
+
+
 def test_repr_says_the_formula() -> None:
     backoff = Backoff(base=0.025, multiplier=2.0, max=0.25, jitter=Jitter.FULL)
 

@@ -17,6 +17,7 @@ from mesh.mechanism.window import RateWindow
 DEFAULTS: dict[str, Any] = {
     "consecutive_failures": 3,
     "failure_ratio": None,
+    "slow_call_ratio": None,
     "minimum_calls": 1,
     "window": 100.0,
     "open_for": 1.0,
@@ -54,6 +55,7 @@ class World:
         default_factory=list
     )  # permit, number of the transition it was issued in
     calls: list[bool] = field(default_factory=list)  # answers since the circuit was last closed
+    slow: list[bool] = field(default_factory=list)  # which of them were slow
     probes: int = 0  # probes of this half-open state that succeeded
     opening: float = 1.0
     opened: float = 0.0
@@ -65,10 +67,12 @@ class World:
     def copy(self) -> World:
         twin = copy.copy(self)
         twin.held = self.held.copy()
-        twin.calls = self.calls.copy()
+        twin.calls, twin.slow = self.calls.copy(), self.slow.copy()
         twin.breaker = copy.copy(self.breaker)
-        twin.breaker._window = window = copy.copy(self.breaker._window)
-        window._calls, window._failures = window._calls.copy(), window._failures.copy()
+        for name in ("_window", "_slow"):
+            window = copy.copy(getattr(self.breaker, name))
+            window._calls, window._failures = window._calls.copy(), window._failures.copy()
+            setattr(twin.breaker, name, window)
         return twin
 
     def key(self) -> tuple[Any, ...]:
@@ -77,6 +81,7 @@ class World:
             self.now,
             tuple(self.held),
             tuple(self.calls),
+            tuple(self.slow),
             self.probes,
             self.opened,
         )
@@ -125,19 +130,23 @@ class World:
     def settle(self, permit: tuple[int, int], answer: str, config: dict[str, Any]) -> None:
         memory = values(self.breaker)
         before, transitions = self.breaker.state, self.breaker.transitions
-        self.breaker.record(permit[0], {"ok": True, "fail": False, "none": None}[answer], self.now)
+        ok, slow = ANSWERS[answer]
+        self.breaker.record(permit[0], ok, self.now, slow=slow)
         after = self.breaker.state
         if permit[1] != transitions:
             assert memory == values(self.breaker), "a straggler changes nothing"
             return
-        if answer == "none":
+        if ok is None:
             assert before is after, "an answer that says nothing moves nothing"
             return
         if before is Circuit.CLOSED:
-            self.calls.append(answer == "ok")
+            self.calls.append(ok)
+            self.slow.append(slow)
             assert (after is Circuit.OPEN) == self.is_to_open(config)
-        elif answer == "fail":
-            assert after is Circuit.OPEN, "one failed probe opens"
+        elif not ok or (slow and config["slow_call_ratio"] is not None):
+            assert after is Circuit.OPEN, (
+                "one probe that failed opens, and one that was slow where that matters"
+            )
             self.opening = min(self.opening * 2, config["max_open_for"])
         else:
             self.probes += 1
@@ -145,7 +154,7 @@ class World:
         if after is not before:
             assert (before, after) in LEGAL
             self.probes = 0
-            self.calls = []
+            self.calls, self.slow = [], []
         if after is Circuit.OPEN:
             self.opened = self.now
         elif after is Circuit.CLOSED:
@@ -153,12 +162,16 @@ class World:
 
     def is_to_open(self, config: dict[str, Any]) -> bool:
         row = config["consecutive_failures"]
+        slow = config["slow_call_ratio"]
+        enough = len(self.calls) >= config["minimum_calls"]
+        if self.slow[-1] and slow is not None and enough and self.slow.count(True) / len(self.slow) >= slow:
+            return True
         if self.calls[-1]:
             return False
         if row is not None and not any(self.calls[-row:]) and len(self.calls) >= row:
             return True
         ratio = config["failure_ratio"]
-        if ratio is None or len(self.calls) < config["minimum_calls"]:
+        if ratio is None or not enough:
             return False
         return self.calls.count(False) / len(self.calls) >= ratio
 
@@ -175,7 +188,18 @@ class World:
         assert self.breaker.state is Circuit.CLOSED
 
 
+ANSWERS: dict[str, tuple[bool | None, bool]] = {
+    "ok": (True, False),
+    "fail": (False, False),
+    "slow": (True, True),
+    "timeout": (False, True),
+    "none": (None, False),
+    "given up": (None, True),
+}
+"""Whether it succeeded, and whether it was slow."""
+
 CALLS = ("call ok", "call fail", "call none", "ok", "wait")
+SLOW = ("call ok", "call slow", "call timeout", "call given up", "wait")
 PERMITS = ("hold", "ok", "fail", "none", "wait")
 
 
@@ -186,6 +210,15 @@ PERMITS = ("hold", "ok", "fail", "none", "wait")
         (CALLS, {"consecutive_failures": 2}),
         (CALLS, {"consecutive_failures": None, "failure_ratio": 0.5, "minimum_calls": 3}),
         (CALLS, {"consecutive_failures": 2, "failure_ratio": 0.6, "minimum_calls": 2}),
+        (SLOW, {"consecutive_failures": None, "slow_call_ratio": 0.5, "minimum_calls": 3}),
+        (
+            SLOW,
+            {"consecutive_failures": 2, "slow_call_ratio": 0.6, "minimum_calls": 2, "half_open_probes": 2},
+        ),
+        (
+            SLOW,
+            {"consecutive_failures": None, "failure_ratio": 0.6, "slow_call_ratio": 1.0, "minimum_calls": 2},
+        ),
         (PERMITS, {"consecutive_failures": 1}),
         (PERMITS, {"consecutive_failures": 1, "half_open_probes": 2}),
     ],
@@ -215,11 +248,12 @@ def test_every_sequence_of_seven_inputs(actions: tuple[str, ...], changes: dict[
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.sampled_from((*CALLS, *PERMITS)), max_size=40),
+    st.lists(st.sampled_from((*CALLS, *PERMITS, *SLOW, "slow", "timeout")), max_size=40),
     st.fixed_dictionaries(
         {
             "consecutive_failures": st.none() | st.integers(1, 4),
             "failure_ratio": st.none() | st.sampled_from((0.25, 0.5, 1.0)),
+            "slow_call_ratio": st.none() | st.sampled_from((0.25, 0.5, 1.0)),
             "minimum_calls": st.integers(1, 6),
             "max_open_for": st.sampled_from((1.0, 4.0, 64.0)),
             "half_open_probes": st.integers(1, 4),
@@ -333,7 +367,29 @@ def test_a_late_success_of_an_earlier_round_closes() -> None:
     assert subject.state is Circuit.CLOSED
 
 
-def test_both_rules_off_never_opens() -> None:
+def test_slow_answers_open_whatever_their_status() -> None:
+    """A fast failure looks at failures alone, so it does not open for what was slow before."""
+    subject = breaker(consecutive_failures=None, slow_call_ratio=0.5, minimum_calls=4)
+    for ok, slow in ((True, True), (False, True), (True, False), (False, False)):
+        subject.record(subject.try_acquire(0.0), ok, 0.0, slow=slow)
+    assert subject.state is Circuit.CLOSED
+
+    subject.record(subject.try_acquire(0.0), True, 0.0, slow=True)
+
+    assert subject.state is Circuit.OPEN
+
+
+def test_a_slow_probe_has_failed_where_slowness_opens() -> None:
+    for ratio, expected in ((0.5, Circuit.OPEN), (None, Circuit.CLOSED)):
+        subject = breaker(consecutive_failures=1, slow_call_ratio=ratio)
+        call(subject, False, 0.0)
+
+        subject.record(subject.try_acquire(1.0), True, 1.5, slow=True)
+
+        assert subject.state is expected
+
+
+def test_all_rules_off_never_opens() -> None:
     subject = breaker(consecutive_failures=None, failure_ratio=None)
     for _ in range(100):
         call(subject, False, 0.0)
@@ -347,6 +403,17 @@ def test_clock_that_goes_back_promises_no_more_than_one_opening() -> None:
 
     assert subject.try_acquire(3.0) is None
     assert subject.retry_after(3.0) == 1.0
+    assert subject.try_acquire(3.9) is None
+    assert subject.try_acquire(4.0) is not None
+
+
+def test_clock_that_goes_back_gives_up_probes_after_one_opening() -> None:
+    subject = breaker(consecutive_failures=1)
+    call(subject, False, 100.0)
+    assert subject.try_acquire(101.0) is not None
+
+    assert subject.try_acquire(3.0) is None
+    assert subject.try_acquire(4.0) is not None
 
 
 def test_repr_says_where_it_stands() -> None:

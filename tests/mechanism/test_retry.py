@@ -96,6 +96,21 @@ def test_rules(changes: dict[str, Any], delay: float | None) -> None:
     assert delay == ask(**changes)
 
 
+@pytest.mark.parametrize(
+    ("attempt", "pushed_back", "waited", "most"),
+    [(1, 0, 0.0, 0.3), (2, 0, 0.2, 0.6), (3, 1, 0.2, 0.6), (3, 2, 5.0, 0.3)],
+)
+def test_decorrelated_jitter_starts_anew_after_a_pushback(attempt, pushed_back, waited, most) -> None:
+    """What the server asked for was no wait of ours."""
+    backoff = Backoff(base=0.1, multiplier=2.0, max=10.0, jitter=Jitter.DECORRELATED)
+
+    delay = ask(
+        attempt=attempt, max_attempts=9, pushed_back=pushed_back, waited=waited, backoff=backoff, u=0.999999
+    )
+
+    assert most == pytest.approx(delay, rel=1e-3)
+
+
 def test_budget_is_spent_by_retries_only() -> None:
     """A retry that another rule refuses costs nothing; a granted one costs one; an empty budget refuses."""
     budget = RetryBudget(ratio=0.0, floor=0.2, window=10.0, now=0.0)

@@ -71,10 +71,20 @@ def test_reading_rolls_the_window_on() -> None:
 def test_clock_that_goes_back_counts_into_the_newest_bucket() -> None:
     window = RateWindow(span=4.0, buckets=4, now=100.0)
     window.record(True, 103.0)
+    window.record(False, 99.5)
+
+    assert (window.total(99.5), window.failures(106.5)) == (2, 1)
+    assert window.total(107.0) == 0
+
+
+def test_clock_that_goes_back_by_more_than_the_span_begins_anew() -> None:
+    window = RateWindow(span=4.0, buckets=4, now=3600.0)
+    for now in (3600.0, 3602.0, 3603.5):
+        window.record(True, now)
     window.record(False, 50.0)
 
-    assert (window.total(50.0), window.failures(106.5)) == (2, 1)
-    assert window.total(107.0) == 0
+    assert (window.total(50.0), window.failures(53.5), window.covered(52.0)) == (1, 1, 2.0)
+    assert window.total(54.0) == 0
 
 
 def test_asking_twice_at_one_time_gives_one_answer() -> None:
