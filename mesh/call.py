@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextvars
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 Metadata = tuple[tuple[str, str | bytes], ...]
+AuthContext = Mapping[str, Iterable[bytes]]
 
 
 class Code(enum.IntEnum):
@@ -64,6 +65,13 @@ class Side(enum.Enum):
     SERVER = "server"
 
 
+class Colour(enum.Enum):
+    """Which of grpc's two Python APIs carries a call."""
+
+    AIO = "aio"
+    SYNC = "sync"
+
+
 class Direction(enum.Enum):
     """Which way a message goes, seen from the side that looks at it."""
 
@@ -110,6 +118,7 @@ class Call:
     """One call, as its stages see it. Stages may read every field and write those marked (stages)."""
 
     __slots__ = (
+        "_auth",
         "_peer",
         "arity",
         "attempt",
@@ -120,11 +129,13 @@ class Call:
         "listeners",
         "metadata",
         "method",
+        "opened",
         "outgoing",
         "parent",
         "priority",
         "pushed_back",
         "replayable",
+        "reported",
         "scratch",
         "started",
         "timeout",
@@ -141,6 +152,7 @@ class Call:
         timeout: float | None = None,
         parent: Call | None = None,
         peer: Callable[[], str] | None = None,
+        auth: Callable[[], AuthContext] | None = None,
         replayable: bool = True,
     ) -> None:
         self.method = method
@@ -153,10 +165,13 @@ class Call:
         self.parent = parent
         """The server call in whose handler this client call is made, if any."""
         self._peer = peer
+        self._auth = auth
         self.replayable = replayable
         """The request can be sent again: unary, or a collection instead of a one-shot iterator."""
         self.started = 0.0
         """Monotonic seconds; set by the engine."""
+        self.opened = 0.0
+        """Monotonic seconds of the first message of a response stream (client); 0.0 before. Set by the engine."""
         self.deadline: float | None = None
         """Monotonic seconds (stages): the call is not worth continuing after this."""
         self.hurried = False
@@ -170,7 +185,9 @@ class Call:
         self.attempt = 0
         """The number of the current attempt, from 1; 0 before the first. Set by the engine."""
         self.pushed_back = 0
-        """The last attempt that was answered with a delay to keep (stages); 0 if none was."""
+        """The last attempt that was answered with a delay to keep (stages); 0 if none was, negative once a server asked
+        for no further one.
+        """
         self.waited = 0.0
         """The seconds waited before the current attempt (stages)."""
         self.delay = 0.0
@@ -181,6 +198,8 @@ class Call:
         """Metadata to send with every attempt, beyond the application's own (stages, client)."""
         self.trailing: list[tuple[str, str | bytes]] = []
         """Trailing metadata to send, beyond the handler's own (stages, server)."""
+        self.reported: Any = None
+        """What the handler said about load (see `mesh.report_load`)."""
         self.scratch: Any = None
         """Where the trace stage keeps what nested client calls need to continue the trace (stages)."""
 
@@ -188,6 +207,11 @@ class Call:
     def peer(self) -> str:
         """Who called, as grpc writes it: `ipv4:127.0.0.1:50051`; empty on a client. Asked for only when it is read."""
         return "" if self._peer is None else self._peer()
+
+    @property
+    def auth(self) -> AuthContext:
+        """What the connection proved about who called, as grpc writes it; empty on a client. Asked for when it is read."""
+        return {} if self._auth is None else self._auth()
 
     def remaining(self, now: float) -> float | None:
         """Return the seconds left until the deadline, at least 0.0; None when there is no deadline."""

@@ -47,97 +47,13 @@ from mesh.call import (
     Race,
     Sleep,
 )
+from mesh.contract import Clock, Fallback, Hedge, Random, Retry, Stage
 
-Clock = Callable[[], float]
-"""Monotonic seconds."""
-Random = Callable[[], float]
-"""Uniform in [0, 1)."""
 Flow = Generator[Effect, Any, Outcome]
 
 EXPIRED: Final = Outcome(4, "the deadline passed before the call ended")
 
 LOST: Final = Outcome(1, "another attempt of the call answered first")
-
-
-class Stage:
-    """One feature of the mesh, as seen by one call. Override what you need."""
-
-    __slots__ = ()
-
-    name = "stage"
-    """What explain, metrics and rejections call it."""
-
-    def admit(self, call: Call, now: float) -> Outcome | object:  # noqa: ARG002 - the contract's signature
-        """Return an `Outcome` to reject the call; anything else is the ticket handed to `settle`."""
-        return None
-
-    def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:
-        """Learn how it ended. Called exactly once for every call admitted."""
-
-    def message(
-        self,
-        call: Call,  # noqa: ARG002 - the contract's signature
-        ticket: Any,  # noqa: ARG002
-        message: Any,  # noqa: ARG002
-        direction: Direction,  # noqa: ARG002
-        now: float,  # noqa: ARG002
-    ) -> Outcome | None:
-        """Look at one message; an `Outcome` ends the call with it. Only stages per call are asked."""
-        return None
-
-
-class Retry:
-    """The decision between two attempts. This one never retries."""
-
-    __slots__ = ()
-
-    attempt_timeout: float | None = None
-    """Seconds one attempt may take, whatever is left of the deadline."""
-
-    def begin(self, call: Call, now: float) -> None:
-        """Note that a call was admitted: calls earn the budget that retries spend."""
-
-    def delay(self, call: Call, outcome: Outcome, now: float, random: Random) -> float | None:  # noqa: ARG002 - as above
-        """Return the seconds to wait before the next attempt; None when the outcome stands."""
-        return None
-
-
-class Hedge:
-    """The decision to try a call more than once at a time, in the place of retries."""
-
-    __slots__ = ()
-
-    def begin(self, call: Call, now: float) -> None:
-        """Note that a call was admitted: calls earn the budget that hedges spend."""
-
-    def wait(self, call: Call, now: float) -> float | None:  # noqa: ARG002 - as above
-        """Return the seconds until another attempt may join those that run; None: there will be no other."""
-        return None
-
-    def try_another(self, call: Call, now: float) -> bool:  # noqa: ARG002 - as above
-        """Ask, when the wait is over, whether another attempt is covered by the budget."""
-        return False
-
-    def retry(self, call: Call, outcome: Outcome, now: float) -> float | None:  # noqa: ARG002 - as above
-        """Return, for an attempt that failed, the seconds until another may start; None: there will be no other."""
-        return None
-
-    def decides(self, outcome: Outcome) -> bool:  # noqa: ARG002 - as above
-        """Return whether this failure is the call's answer, whatever the other attempts would bring."""
-        return True
-
-    def observe(self, number: int, seconds: float, outcome: Outcome) -> None:
-        """Learn how long an attempt took until it answered, failed or lost."""
-
-
-class Fallback:
-    """The decision what a caller gets in the place of a failure."""
-
-    __slots__ = ()
-
-    def answer(self, call: Call, outcome: Outcome, now: float) -> Outcome | str | None:  # noqa: ARG002 - as above
-        """Return another outcome, the full name of a method to ask instead, or None: the failure stands."""
-        return None
 
 
 def _ignore(stage: Stage, error: Exception) -> None:
@@ -179,7 +95,7 @@ class Chain:
         """`broken` is told of every stage that raised. With a `hedge` there are no retries."""
         self.per_call = tuple(per_call)
         self.per_attempt = tuple(per_attempt)
-        self.retry = Retry() if retry is None else retry
+        self.retry = retry
         self.broken = broken
         self.hedge = hedge
         self.fallback = fallback
@@ -210,21 +126,24 @@ def run(chain: Chain, call: Call, clock: Clock, random: Random) -> Flow:
         call.deadline = now + call.timeout
     tickets: list[_Ticket] = []
     outcome = ABANDONED
+    over: float | None = None  # when the call ended, if the clock was just asked
     try:
         rejection = _admit(chain, chain.call_steps, call, now, tickets)
         if rejection is not None:
-            outcome = rejection
+            outcome, over = rejection, now
             return outcome
         if chain.listens:
             call.listeners = [(stage, ticket) for _, ticket, stage in tickets if _overrides(stage, "message")]
-        if chain.hedge is not None:
+        if chain.hedge is not None and chain.hedge.covers(call):
             outcome = yield from _race(chain, chain.hedge, call, clock)
         else:
             retry = chain.retry
-            retry.begin(call, now)
+            if retry is not None:
+                retry.begin(call, now)
             while True:
                 call.attempt += 1
-                timeout = retry.attempt_timeout
+                # Cutting short what cannot be sent again would only fail it.
+                timeout = None if retry is None or not call.replayable else retry.attempt_timeout
                 if call.deadline is not None:
                     left = call.deadline - now
                     if left <= call.least:
@@ -240,29 +159,31 @@ def run(chain: Chain, call: Call, clock: Clock, random: Random) -> Flow:
                     if rejection is None:
                         outcome = yield Attempt(call.attempt, timeout)
                         if outcome.open:
+                            call.opened = clock()
                             outcome = ABANDONED
                             outcome = yield COMMIT
                     else:
                         outcome = rejection
                 finally:
-                    now = clock()
-                    _settle(chain, call, attempt, outcome, now)
-                if outcome.code == 0 or outcome.committed:
+                    over = now = clock()
+                    if attempt:
+                        _settle(chain, call, attempt, outcome, now)
+                if outcome.code == 0 or outcome.committed or retry is None:
                     break
                 delay = retry.delay(call, outcome, now, random)
                 if delay is None:
                     break
-                outcome = (
-                    ABANDONED  # what a driver closed while waiting, or in the next attempt, leaves behind
-                )
+                # What a driver closed while waiting, or in the next attempt, leaves behind.
+                outcome, over = ABANDONED, None
                 yield Sleep(delay)
                 now = clock()
         if outcome.code and chain.fallback is not None and not outcome.committed:
-            failed, outcome = outcome, ABANDONED
+            failed, outcome, over = outcome, ABANDONED, None
             outcome = yield from _fall_back(chain.fallback, call, failed, clock)
         return outcome
     finally:
-        _settle(chain, call, tickets, outcome, clock())
+        if tickets:
+            _settle(chain, call, tickets, outcome, clock() if over is None else over)
 
 
 def hear(chain: Chain, call: Call, message: Any, direction: Direction, now: float) -> Outcome | None:
@@ -322,12 +243,13 @@ def _race(chain: Chain, hedge: Hedge, call: Call, clock: Clock) -> Generator[Eff
                 continue
             number, outcome = ended
             if outcome.open:
+                call.opened = now
                 losers = LOST
-                yield Choose(number)
                 began, tickets = running.pop(number)
                 hedge.observe(number, now - began, outcome)
                 outcome = ABANDONED
                 try:
+                    yield Choose(number)
                     _settle_all(chain, hedge, call, running, LOST, now)
                     outcome = yield COMMIT
                 finally:
@@ -385,6 +307,9 @@ def _fall_back(
         return failed
     call.attempt += 1
     outcome: Outcome = yield Attempt(call.attempt, remaining, str(answer))
+    if outcome.open:
+        outcome = yield COMMIT
+        return outcome
     return failed if outcome.code else outcome
 
 

@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_tools import protoc
 
 from gateway.schema.pool import Schema
+from mesh.generate import rule
 
 ROOT = pathlib.Path(__file__).parents[1]
 _FOLDERS = (
@@ -41,8 +42,11 @@ import "google/protobuf/wrappers.proto";
 def compile_protos(folder: pathlib.Path, *, imports: bool = True) -> bytes:
     """Compile every proto in a folder into an encoded FileDescriptorSet with source info."""
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.proto"))
-    with tempfile.NamedTemporaryFile(suffix=".binpb") as output:
-        arguments = [f"-I{place}" for place in (folder, *_FOLDERS)]
+    with tempfile.NamedTemporaryFile(suffix=".binpb") as output, tempfile.NamedTemporaryFile() as rules:
+        rules.write(rule.descriptors())
+        rules.flush()
+        arguments = [f"--descriptor_set_in={rules.name}"]
+        arguments += [f"-I{place}" for place in (folder, *_FOLDERS)]
         arguments += [f"--descriptor_set_out={output.name}", "--include_source_info"]
         arguments += ["--include_imports"] if imports else []
         assert protoc.main(["protoc", *arguments, *files]) == 0

@@ -7,6 +7,7 @@ import enum
 from typing import Final
 
 from mesh.policy import read
+from mesh.policy.header_match import check_name
 from mesh.policy.problem import Problems
 from mesh.v1 import policy_pb2
 
@@ -17,6 +18,7 @@ class LoadBalancing(enum.Enum):
     PICK_FIRST = "pick_first"
     ROUND_ROBIN = "round_robin"
     WEIGHTED_ROUND_ROBIN = "weighted_round_robin"
+    RING_HASH = "ring_hash_experimental"
 
 
 _LOAD_BALANCING: Final = {
@@ -24,6 +26,7 @@ _LOAD_BALANCING: Final = {
     policy_pb2.LOAD_BALANCING_PICK_FIRST: LoadBalancing.PICK_FIRST,
     policy_pb2.LOAD_BALANCING_ROUND_ROBIN: LoadBalancing.ROUND_ROBIN,
     policy_pb2.LOAD_BALANCING_WEIGHTED_ROUND_ROBIN: LoadBalancing.WEIGHTED_ROUND_ROBIN,
+    policy_pb2.LOAD_BALANCING_RING_HASH: LoadBalancing.RING_HASH,
 }
 
 
@@ -87,6 +90,8 @@ class ConnectionPolicy:
     max_backoff: float = 5.0
     max_receive_bytes: int = 4 * 1024 * 1024
     max_send_bytes: int | None = None
+    hash_header: str = ""
+    """The metadata by whose hash endpoints are picked."""
 
     @classmethod
     def read(cls, proto: policy_pb2.Connection, at: Problems) -> ConnectionPolicy:
@@ -101,6 +106,7 @@ class ConnectionPolicy:
             at.field("outlier_detection").add(
                 "with pick_first there is nothing to eject; balance by round robin"
             )
+        _check_hash(proto, at)
         initial = read.seconds(
             proto.reconnect, "initial_backoff", at.field("reconnect"), default=0.1, least=0.01
         )
@@ -124,4 +130,17 @@ class ConnectionPolicy:
                 proto, "max_receive_bytes", at, default=4194304, least=1, most=2**31 - 1
             ),
             max_send_bytes=read.whole(proto, "max_send_bytes", at, default=0, most=2**31 - 1) or None,
+            hash_header=proto.hash_header,
         )
+
+
+def _check_hash(proto: policy_pb2.Connection, at: Problems) -> None:
+    here = at.field("hash_header")
+    if proto.load_balancing != policy_pb2.LOAD_BALANCING_RING_HASH:
+        if proto.HasField("hash_header"):
+            here.add(f'"{proto.hash_header}" is looked at with LOAD_BALANCING_RING_HASH only')
+        return
+    check_name(proto.hash_header, here)
+    if proto.hash_header.endswith("-bin"):
+        # "must be a valid HTTP header name that does not end with -bin" - gRFC A76
+        here.add(f'"{proto.hash_header}" has bytes as its value, which gRPC does not hash')

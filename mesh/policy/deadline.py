@@ -21,6 +21,7 @@ class DeadlinePolicy:
     """None: `UNARY_TIMEOUT` for one response, no limit for a stream of them."""
     max_timeout: float | None = None
     hop_reserve: float = 0.0
+    min_attempt_time: float = 0.0
 
     @classmethod
     def read(cls, proto: policy_pb2.Deadline, at: Problems) -> DeadlinePolicy | None:
@@ -32,4 +33,5 @@ class DeadlinePolicy:
             default_timeout=None if default == float("inf") else default,
             max_timeout=None if cap == float("inf") else cap,
             hop_reserve=read.seconds(proto, "hop_reserve", at, default=0.0, most=60.0),
+            min_attempt_time=read.seconds(proto, "min_attempt_time", at, default=0.0, most=60.0),
         )

@@ -34,9 +34,14 @@ class TracePolicy:
 class MetricsPolicy:
     """Counts and times of calls and attempts."""
 
+    messages: bool = False
+    """Count the messages of streams, too."""
+
     @classmethod
     def read(cls, proto: policy_pb2.Metrics) -> MetricsPolicy | None:
-        return cls() if read.flag(proto, "enabled", default=True) else None
+        if not read.flag(proto, "enabled", default=True):
+            return None
+        return cls(messages=read.flag(proto, "messages", default=False))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Final
 
 from mesh.call import CODE_NAMES, Code
@@ -25,6 +26,7 @@ _JITTER: Final = {
     policy_pb2.JITTER_FULL: Jitter.FULL,
     policy_pb2.JITTER_PROPORTIONAL: Jitter.PROPORTIONAL,
     policy_pb2.JITTER_NONE: Jitter.NONE,
+    policy_pb2.JITTER_DECORRELATED: Jitter.DECORRELATED,
 }
 
 
@@ -75,6 +77,10 @@ class RetryPolicy:
     """Retry methods whose proto does not say that they are idempotent."""
     backoff: BackoffPolicy = dataclasses.field(default_factory=BackoffPolicy)
     budget: BudgetPolicy = dataclasses.field(default_factory=BudgetPolicy)
+    attempt_timeout: float | None = None
+    """Seconds; None: all that is left of the deadline."""
+    idempotency_key: bool = True
+    """Retry requests with an idempotency key, whatever their proto says."""
 
     @classmethod
     def read(cls, proto: policy_pb2.Retry, at: Problems) -> RetryPolicy | None:
@@ -82,16 +88,19 @@ class RetryPolicy:
             return None
         return cls(
             max_attempts=read.whole(proto, "max_attempts", at, default=3, least=2, most=10),
-            codes=_codes(proto, at.field("codes")),
+            codes=read_codes(proto.codes, at.field("codes")),
             every_method=proto.scope == policy_pb2.RETRY_SCOPE_ALL,
             backoff=BackoffPolicy.read(proto.backoff, at.field("backoff")),
             budget=BudgetPolicy.read(proto.budget, at.field("budget")),
+            attempt_timeout=read.seconds(proto, "attempt_timeout", at, default=0.0, least=0.001) or None,
+            idempotency_key=read.flag(proto, "idempotency_key", default=True),
         )
 
 
-def _codes(proto: policy_pb2.Retry, at: Problems) -> frozenset[int]:
+def read_codes(values: Iterable[int], at: Problems) -> frozenset[int]:
+    """Read the statuses worth another attempt: UNAVAILABLE when there are none."""
     codes = set()
-    for index, value in enumerate(proto.codes):
+    for index, value in enumerate(values):
         if not 0 <= value < len(CODE_NAMES):
             at.item(index).add(f'"{value}" is not a gRPC status code')
         elif reason := NEVER_RETRYABLE.get(Code(value)):

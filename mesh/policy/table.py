@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from google.protobuf import descriptor_pool
 
-from mesh.policy import annotation
+from mesh.policy import annotation, consistency, endpoint, fallback
 from mesh.policy.connection import ConnectionPolicy
 from mesh.policy.merge import builtin, merge
 from mesh.policy.policy import Policy
@@ -17,7 +17,7 @@ from mesh.v1 import config_pb2, policy_pb2
 class PolicyTable:
     """The policies of an environment; immutable. Look-ups merge and read, so callers keep what they get."""
 
-    __slots__ = ("_defaults", "_methods", "_pool", "_services")
+    __slots__ = ("_defaults", "_methods", "_services", "pool")
 
     def __init__(
         self,
@@ -29,18 +29,22 @@ class PolicyTable:
         self._defaults = defaults or policy_pb2.Policy()
         self._services = dict(services or {})
         self._methods = dict(methods or {})
-        self._pool = pool
+        self.pool = pool
+        """Where annotations are looked up; None: where imported stubs are registered."""
 
     def policy(self, method: str, at: Problems | None = None) -> Policy:
         """Return the effective policy of `/package.Service/Method`.
 
         Problems of its annotations, which `load` cannot see without descriptors, are added to `at`.
         """
-        noted = annotation.find(method, self._pool)
+        noted = annotation.find(method, self.pool)
         at = Problems(method) if at is None else at
+        merged = self._merged(method, noted)
         for layer in (noted.service, noted.method):
             _check_annotation(layer, at)
-        return Policy.read(self._merged(method, noted), at, idempotent=noted.idempotent)
+            endpoint.check_annotation(layer, merged, at)
+        consistency.check_merged(merged, at)
+        return Policy.read(merged, at, idempotent=noted.idempotent)
 
     @property
     def names_otel_instrumentation(self) -> bool:
@@ -53,7 +57,7 @@ class PolicyTable:
         merged = merge(builtin(), self._defaults)
         for service in reversed(tuple(services)):
             merged = merge(merged, self._services.get(service, policy_pb2.Policy()))
-        return ConnectionPolicy.read(merged.connection, Problems("connection"))
+        return endpoint.connect(merged, Problems())
 
     def _merged(self, method: str, noted: annotation.Annotation) -> policy_pb2.Policy:
         service = method.lstrip("/").partition("/")[0]
@@ -93,6 +97,8 @@ def load(
         _check_service(entry.service, here.field("service"), pool)
         services[entry.service] = entry.policy
         _check(entry.policy, policies.defaults, here.field("policy"))
+        own = {method.method for method in entry.methods if method.policy.HasField("fallback")}
+        fallback.check(entry.policy, entry.service, own, pool, here.field("policy").field("fallback"))
         below = merge(policies.defaults, entry.policy)
         for number, method in enumerate(entry.methods):
             there = here.field("methods").item(number)
@@ -108,31 +114,42 @@ def load(
                 there.field("policy").field("connection").add(
                     "connection settings hold for the whole service; write them in the service's policy"
                 )
+            endpoint.check_method(method.policy, below, there.field("policy"))
             methods[name] = method.policy
             _check(method.policy, below, there.field("policy"))
+            merged = merge(below, method.policy)
+            if method.policy.HasField("fallback"):
+                fallback.check_method(merged, name, pool, there.field("policy").field("fallback"))
     return PolicyTable(policies.defaults, services, methods, pool), at.list
 
 
 def _check(own: policy_pb2.Policy, below: policy_pb2.Policy, at: Problems) -> None:
-    """Report what is wrong with a layer by itself; if nothing is, what it makes wrong on top of the layers below."""
-    alone = _problems(own, at.path)
+    """Report what is wrong with a layer by itself; if nothing is, what it makes wrong on top of the layers below.
+
+    What it lacks by itself, the layers below may have.
+    """
+    consistency.check_layer(own, at)
+    merged = _problems(merge(below, own), at.path)
+    alone = [problem for problem in _problems(own, at.path) if problem in merged]
     if alone:
         at.list.extend(alone)
         return
     known = set(_problems(below, at.path))
-    merged = merge(below, own)
-    at.list.extend(problem for problem in _problems(merged, at.path) if problem not in known)
+    at.list.extend(problem for problem in merged if problem not in known)
 
 
 def _problems(policy: policy_pb2.Policy, path: str) -> list[Problem]:
     found = Problems(path)
     Policy.read(policy, found)
     ConnectionPolicy.read(policy.connection, found.field("connection"))
+    endpoint.check(policy, found)
+    consistency.check_merged(merge(builtin(), policy), found)
     return found.list
 
 
 def _check_annotation(layer: policy_pb2.Policy, at: Problems) -> None:
     """Refuse what a proto cannot decide, because it is decided before any method of it is called."""
+    consistency.check_layer(layer, at)
     if layer.HasField("connection"):
         at.field("connection").add(
             "a proto cannot set how channels connect; write it in the environment's policies"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mesh.call import CODE_NAMES, Call, Outcome
-from mesh.engine import Stage
+from mesh.contract import Stage
 from mesh.policy.observe import AccessLogPolicy
 from mesh.stage.scope import Scope
 from mesh.telemetry.line import Timestamps, quote

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mesh.call import CODE_NAMES, Call, Outcome
-from mesh.engine import Stage
+from mesh.contract import Stage
 from mesh.stage.scope import Scope
 from mesh.telemetry import instruments
 from mesh.telemetry.durations import Durations
@@ -27,7 +27,7 @@ class AttemptMetrics(Stage):
 
     def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         if not outcome.rejected_by:
-            self._durations.record(outcome.code, now - ticket)
+            self._durations[outcome.code].record(now - ticket)
 
 
 def build(scope: Scope) -> Stage | None:

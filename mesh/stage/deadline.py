@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mesh.call import Call, Outcome, Side
-from mesh.engine import Stage
+from mesh.contract import Stage
 from mesh.policy.deadline import UNARY_TIMEOUT, DeadlinePolicy
 from mesh.stage.scope import Scope
 
@@ -15,7 +15,7 @@ class Deadline(Stage):
     reaches the server (grpc/grpc#34547).
     """
 
-    __slots__ = ("_default", "_hurry", "_inherits", "_most", "_reserve")
+    __slots__ = ("_default", "_hurry", "_inherits", "_least", "_most", "_reserve")
 
     name = "deadline"
 
@@ -26,6 +26,7 @@ class Deadline(Stage):
         self._most = policy.max_timeout
         self._reserve = policy.hop_reserve
         self._inherits = side is Side.CLIENT
+        self._least = policy.min_attempt_time if self._inherits else 0.0
 
     def admit(self, call: Call, now: float) -> Outcome | object:
         timeout = self._default if call.timeout is None else call.timeout
@@ -42,8 +43,8 @@ class Deadline(Stage):
             inherited = parent.deadline - self._reserve
             if deadline is None or inherited <= deadline:
                 deadline, hurried = inherited, parent.hurried
-        call.deadline, call.hurried = deadline, hurried
-        if deadline is not None and deadline <= now:
+        call.deadline, call.hurried, call.least = deadline, hurried, self._least
+        if deadline is not None and deadline - now <= self._least:
             return Outcome(4, "no time is left for this call", rejected_by=self.name)
         return None
 
@@ -71,4 +72,6 @@ def describe(scope: Scope) -> str:
         parts.append(f"at most {policy.max_timeout:g}s")
     if policy.hop_reserve and scope.side is Side.CLIENT:  # it is kept back by whoever calls on
         parts.append(f"{policy.hop_reserve:g}s kept back on each hop")
+    if policy.min_attempt_time and scope.side is Side.CLIENT:
+        parts.append(f"no attempt with less than {policy.min_attempt_time:g}s left")
     return ", ".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mesh.call import CODE_NAMES, Call, Outcome, Side
-from mesh.engine import Stage
+from mesh.contract import Stage
 from mesh.stage.scope import Scope
 from mesh.telemetry import instruments
 from mesh.telemetry.aggregate import Aggregates, Number
@@ -46,7 +46,7 @@ class Metrics(Stage):
 
     def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         self._active.value -= 1
-        self._durations.record(outcome.code, now - call.started)
+        self._durations[outcome.code].record(now - call.started)
         if outcome.rejected_by:
             by = (*self._where, (instruments.REJECTED_BY, outcome.rejected_by))
             self._aggregates.number(self._refused, by).value += 1

@@ -16,15 +16,25 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mesh.call import CODE_NAMES, Call, Outcome, Side
-from mesh.engine import Stage
+from mesh.contract import Stage
 from mesh.policy.observe import TraceEngine
 from mesh.stage.metrics import errors
-from mesh.stage.scope import Scope
+from mesh.stage.scope import OFF, Scope
 from mesh.telemetry import otel
 from mesh.telemetry.instruments import ERROR_TYPE, METHOD, REJECTED_BY, STATUS_CODE, SYSTEM
 from mesh.telemetry.peer import address
 from mesh.telemetry.traceparent import TRACEPARENT, TraceContext, read
-from mesh.telemetry.tracing import Carried, Current, Span, Tracing, context_of, fail, is_server_span
+from mesh.telemetry.tracing import (
+    Carried,
+    Span,
+    Token,
+    Tracing,
+    context_of,
+    enter,
+    fail,
+    is_server_span,
+    leave,
+)
 
 ATTEMPTS: Final = "mesh.attempts"
 """How many attempts a call took, on spans of calls that took more than one: retries make no spans of their own."""
@@ -83,7 +93,7 @@ class ServerTrace(_Trace):
             if not tracing.draw():
                 context = call.scratch = tracing.unsampled()
         if context is not None and not (self._spans and context.sampled):
-            return Current(Carried(context))
+            return enter(Carried(context))
         around = tracing.current()
         if is_server_span(around):
             call.scratch = context_of(around)
@@ -91,14 +101,18 @@ class ServerTrace(_Trace):
             return None
         span = self._begin(None if context is None else Carried(context), _peer(call.peer))
         call.scratch = context_of(span)
-        return Current(span)
+        return enter(span), span
 
     def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - the contract's signature
         if ticket is None:
             return
-        ticket.restore()
-        if ticket.span.is_recording():
-            self._end(ticket.span, call, outcome)
+        if type(ticket) is Token:
+            leave(ticket)
+            return
+        token, span = ticket
+        leave(token)
+        if span.is_recording():
+            self._end(span, call, outcome)
 
 
 class ClientTrace(_Trace):
@@ -171,3 +185,8 @@ def describe(scope: Scope) -> str:
     ratio = scope.telemetry.tracing.ratio
     roots = "new traces by the SDK's sampler" if ratio is None else f"{ratio:.2%} of new traces"
     return f"native spans: what the caller samples, {roots}"
+
+
+def absent(scope: Scope) -> str:
+    """Say why there is no trace stage."""
+    return OFF if scope.policy.trace is None else "left to opentelemetry-instrumentation-grpc"

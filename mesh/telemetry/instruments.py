@@ -15,6 +15,9 @@ STATUS_CODE: Final = "rpc.response.status_code"
 ERROR_TYPE: Final = "error.type"
 TARGET: Final = "mesh.target"
 REJECTED_BY: Final = "mesh.rejected_by"
+RESULT: Final = "mesh.result"
+KIND: Final = "mesh.kind"
+DIRECTION: Final = "mesh.direction"
 GRPC_METHOD: Final = "grpc.method"
 GRPC_TARGET: Final = "grpc.target"
 GRPC_STATUS: Final = "grpc.status"
@@ -108,11 +111,83 @@ SERVER_REJECTIONS: Final = Instrument(
     "Calls that a stage of the server refused; they are in rpc.server.call.duration too.",
     (SYSTEM, METHOD, TARGET, REJECTED_BY),
 )
+# The semantic conventions had histograms of messages for each call, rpc.client.requests_per_rpc and its kin: "Removed, no
+# replacement at this time."
+CLIENT_MESSAGES: Final = Instrument(
+    "mesh.client.messages",
+    Kind.COUNTER,
+    "{message}",
+    "Messages of streaming calls, where the policy says metrics.messages; repeated attempts count once.",
+    (SYSTEM, METHOD, TARGET, DIRECTION),
+)
+SERVER_MESSAGES: Final = Instrument(
+    "mesh.server.messages",
+    Kind.COUNTER,
+    "{message}",
+    "Messages of streaming calls being handled, where the policy says metrics.messages.",
+    (SYSTEM, METHOD, TARGET, DIRECTION),
+)
+CLIENT_FAULTS: Final = Instrument(
+    "mesh.client.faults",
+    Kind.COUNTER,
+    "{attempt}",
+    "Attempts that were delayed or failed on purpose; one that was both counts twice.",
+    (METHOD, TARGET, KIND),
+)
+CLIENT_MIRRORED: Final = Instrument(
+    "mesh.client.mirrored",
+    Kind.COUNTER,
+    "{call}",
+    "Copies of requests: answered, failed, or dropped because too many were in flight.",
+    (METHOD, TARGET, RESULT),
+)
+CLIENT_FALLBACKS: Final = Instrument(
+    "mesh.client.fallbacks",
+    Kind.COUNTER,
+    "{call}",
+    "Failures in whose place a response of the policy was given, or another method asked.",
+    (METHOD, TARGET, RESULT),
+)
 CIRCUIT_STATE: Final = Instrument(
     "mesh.client.circuit_breaker.state",
     Kind.GAUGE,
     "1",
-    "Where a circuit stands: 0 closed, 1 half-open, 2 open.",
+    "Where a circuit stands: 0 closed, 1 half-open, 2 open; without a method, that of all methods together.",
+    (METHOD, TARGET),
+)
+CLIENT_HEDGES: Final = Instrument(
+    "mesh.client.hedges",
+    Kind.COUNTER,
+    "{attempt}",
+    "Further attempts of hedged calls: started, won (answered first), or refused because the budget was spent.",
+    (METHOD, TARGET, RESULT),
+)
+CLIENT_CONCURRENCY_LIMIT: Final = Instrument(
+    "mesh.client.concurrency.limit",
+    Kind.GAUGE,
+    "{attempt}",
+    "Attempts that may be in flight at once; without a method, those of all methods together.",
+    (METHOD, TARGET),
+)
+CLIENT_CONCURRENCY_IN_FLIGHT: Final = Instrument(
+    "mesh.client.concurrency.in_flight",
+    Kind.UP_DOWN_COUNTER,
+    "{attempt}",
+    "Attempts in flight that count against the limit.",
+    (METHOD, TARGET),
+)
+SERVER_CONCURRENCY_LIMIT: Final = Instrument(
+    "mesh.server.concurrency.limit",
+    Kind.GAUGE,
+    "{call}",
+    "Calls that may be handled at once; without a method, those of all methods together.",
+    (METHOD, TARGET),
+)
+SERVER_CONCURRENCY_IN_FLIGHT: Final = Instrument(
+    "mesh.server.concurrency.in_flight",
+    Kind.UP_DOWN_COUNTER,
+    "{call}",
+    "Calls being handled that count against the limit.",
     (METHOD, TARGET),
 )
 ACCESS_LOG_DROPPED: Final = Instrument(
@@ -121,6 +196,13 @@ ACCESS_LOG_DROPPED: Final = Instrument(
     "{line}",
     "Access log lines given up because whoever reads the log was too slow.",
     (),
+)
+POLICY_RELOADS: Final = Instrument(
+    "mesh.policy.reloads",
+    Kind.COUNTER,
+    "{reload}",
+    "Changes of the environment's file that a process followed, or refused because of a problem.",
+    (RESULT,),
 )
 
 INSTRUMENTS: Final = (
@@ -131,6 +213,17 @@ INSTRUMENTS: Final = (
     SERVER_ACTIVE_CALLS,
     CLIENT_REJECTIONS,
     SERVER_REJECTIONS,
+    CLIENT_MESSAGES,
+    SERVER_MESSAGES,
     CIRCUIT_STATE,
+    CLIENT_CONCURRENCY_LIMIT,
+    CLIENT_CONCURRENCY_IN_FLIGHT,
+    SERVER_CONCURRENCY_LIMIT,
+    SERVER_CONCURRENCY_IN_FLIGHT,
+    CLIENT_HEDGES,
+    CLIENT_FAULTS,
+    CLIENT_MIRRORED,
+    CLIENT_FALLBACKS,
     ACCESS_LOG_DROPPED,
+    POLICY_RELOADS,
 )

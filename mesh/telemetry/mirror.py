@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from mesh.mechanism.histogram import Histogram, HistogramSnapshot
-from mesh.telemetry.aggregate import Aggregates
+from mesh.telemetry.aggregate import Series
 from mesh.telemetry.instruments import INSTRUMENTS, Attributes, Instrument, Kind
 from mesh.telemetry.tracing import SCHEMA, SCOPE
 
@@ -41,11 +41,11 @@ class Mirrored:
 class Mirror:
     """Every metric once more, made by the meter of an application's provider."""
 
-    __slots__ = ("_aggregates", "_histograms")
+    __slots__ = ("_histograms", "_snapshot")
 
-    def __init__(self, aggregates: Aggregates, provider: metrics.MeterProvider) -> None:
+    def __init__(self, snapshot: Callable[[], list[Series]], provider: metrics.MeterProvider) -> None:
         meter = provider.get_meter(SCOPE, schema_url=SCHEMA)
-        self._aggregates = aggregates
+        self._snapshot = snapshot
         self._histograms: dict[str, metrics.Histogram] = {}
         for one in INSTRUMENTS:
             name, unit, description = one.name, one.unit, one.description
@@ -60,14 +60,13 @@ class Mirror:
             else:
                 meter.create_observable_gauge(name, [self._reader(one)], unit, description)
 
-    def histogram(self, instrument: Instrument, attributes: Attributes) -> Mirrored:
+    def mirrored(self, ours: Histogram, instrument: Instrument, attributes: Attributes) -> Mirrored:
         """Return what records into our histogram and theirs."""
-        ours = self._aggregates.histogram(instrument, attributes)
         return Mirrored(ours, self._histograms[instrument.name], attributes)
 
     def _reader(self, instrument: Instrument) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            for series in self._aggregates.snapshot():
+            for series in self._snapshot():
                 if series.instrument is instrument and not isinstance(series.value, HistogramSnapshot):
                     yield Observation(series.value, dict(series.attributes))
 

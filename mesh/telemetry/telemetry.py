@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mesh.telemetry.aggregate import Aggregates, Series
-from mesh.telemetry.durations import Durations
+from mesh.telemetry.aggregate import Aggregates, Series, add_up
+from mesh.telemetry.durations import Durations, Recorder
 from mesh.telemetry.instruments import ACCESS_LOG_DROPPED, Attributes, Instrument
 from mesh.telemetry.mirror import Mirror
 from mesh.telemetry.selection import Selection
@@ -29,6 +30,7 @@ class Telemetry:
     """
 
     __slots__ = (
+        "_apart",
         "_closing",
         "_mirror",
         "aggregates",
@@ -58,19 +60,36 @@ class Telemetry:
         """When counting began."""
         self.metrics_address = ""
         """`HOST:PORT` where `setup` serves metrics to Prometheus; empty when they are not served."""
-        self._mirror = None if meter_provider is None else Mirror(self.aggregates, meter_provider)
+        self._apart: list[Aggregates] = []
+        self._mirror = None if meter_provider is None else Mirror(self.snapshot, meter_provider)
         self._closing: list[Callable[[], None]] = [self.log.flush]
         sink = self.log
         self.aggregates.observe(ACCESS_LOG_DROPPED, (), lambda: sink.dropped)
 
     def durations(self, instrument: Instrument, attributes: Callable[[int], Attributes]) -> Durations:
         """Return where durations are recorded; `attributes` of a status are asked for at its first sight."""
-        source = self.aggregates if self._mirror is None else self._mirror
-        return Durations(lambda code: source.histogram(instrument, attributes(code)))
+        aggregates, mirror = self.aggregates, self._mirror
+
+        def make(code: int) -> Recorder:
+            ours = aggregates.histogram(instrument, attributes(code))
+            return ours if mirror is None else mirror.mirrored(ours, instrument, attributes(code))
+
+        return Durations(make)
+
+    def apart(self) -> Telemetry:
+        """Return the same telemetry with numbers of its own, for those who do not record where this one's do.
+
+        Recording takes no lock, so numbers must not be shared by threads; `snapshot` adds them up.
+        """
+        other = copy.copy(self)
+        other.aggregates = Aggregates()
+        other._apart = []  # noqa: SLF001 - one of us
+        self._apart.append(other.aggregates)
+        return other
 
     def snapshot(self) -> list[Series]:
         """Return every series as it is now."""
-        return self.aggregates.snapshot()
+        return add_up([self.aggregates, *self._apart])
 
     def at_close(self, action: Callable[[], None]) -> None:
         """Have `action` called by `close`, before those asked for earlier."""

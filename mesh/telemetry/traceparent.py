@@ -112,7 +112,11 @@ def read(metadata: Iterable[tuple[str, str | bytes]]) -> TraceContext | None:
             states.append(value)
     if type(header) is not str:
         return None
-    parsed = parse(header)
+    # What every mesh sends is looked at here: a call less on every call's path.
+    if len(header) == _LENGTH and header.startswith("00-") and _HEADER.fullmatch(header):
+        parsed: str | None = header
+    else:
+        parsed = parse(header)
     if parsed is None:
         return None  # "If the vendor failed to parse traceparent, it MUST NOT attempt to parse tracestate."
     return TraceContext(parsed, parse_state(states) if states is not None else "")
@@ -125,4 +129,4 @@ def render(trace_id: int, span_id: int, flags: int) -> str:
 
 def unsampled(bits: Callable[[int], int]) -> TraceContext:
     """Return the context of a new trace that nobody is to record; `bits(n)` are n random bits."""
-    return TraceContext(render(bits(128) or 1, bits(64) or 1, 0))
+    return TraceContext(f"00-{bits(128) or 1:032x}-{bits(64) or 1:016x}-00")

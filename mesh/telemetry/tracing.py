@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from contextvars import Token
 from typing import Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     NoOpTracerProvider,
     ProxyTracerProvider,
@@ -23,14 +25,13 @@ from opentelemetry.trace import (
     StatusCode,
     TraceFlags,
     TraceState,
-    get_current_span,
     set_span_in_context,
 )
 
 from mesh.call import Side
 from mesh.telemetry.traceparent import TraceContext, render, unsampled
 
-__all__ = ["Carried", "Current", "Span", "Tracing", "context_of", "fail", "is_server_span"]
+__all__ = ["Carried", "Span", "Token", "Tracing", "context_of", "enter", "fail", "is_server_span", "leave"]
 
 SCOPE: Final = "grpc-mesh"
 """The instrumentation scope of our spans and metrics."""
@@ -71,26 +72,25 @@ class Carried(NonRecordingSpan):
         return f"<Carried {self.carried.header}>"
 
 
-class Current:
-    """A span made current, to be undone."""
+# The API's own way to a context with a span in it copies what is current twice; the key is found out by asking it once,
+# and the variable that everything goes through by attaching once.
+(_SPAN_KEY,) = set_span_in_context(INVALID_SPAN, _EMPTY)
+_attached = otel_context.attach(_EMPTY)
+_CURRENT: Final = _attached.var
+otel_context.detach(_attached)
 
-    __slots__ = ("_before", "_mine", "span")
 
-    def __init__(self, span: Span) -> None:
-        before = otel_context.get_current()
-        self.span = span
-        self._before = before
-        self._mine = mine = set_span_in_context(span, before)
-        otel_context.attach(mine)
+def enter(span: Span) -> Token[Context]:
+    """Make a span current; return what `leave` undoes it with."""
+    return _CURRENT.set(Context({**_CURRENT.get(), _SPAN_KEY: span}))
 
-    def restore(self) -> None:
-        """Make current what was, unless we are in another context by now, as when a call is garbage-collected."""
-        # detach() wants the very contextvars.Context it attached in and logs an error in a copy of it.
-        if otel_context.get_current() is self._mine:
-            otel_context.attach(self._before)
 
-    def __repr__(self) -> str:
-        return f"<Current {self.span!r}>"
+def leave(token: Token[Context]) -> None:
+    """Make current what was, unless we are in another context by now, as when a call is garbage-collected."""
+    try:
+        _CURRENT.reset(token)
+    except ValueError:
+        return  # the API's detach() would log it
 
 
 class Tracing:
@@ -136,7 +136,8 @@ class Tracing:
 
     def current(self) -> Span:
         """Return the span that is current in this context; its context is invalid when there is none."""
-        return get_current_span()
+        span = _CURRENT.get().get(_SPAN_KEY)
+        return span if isinstance(span, Span) else INVALID_SPAN
 
     def draw(self) -> bool:
         """Decide whether a new trace is to be recorded; True also when the SDK's sampler is to decide."""
@@ -160,7 +161,7 @@ class Tracing:
             context = _EMPTY if self.ratio is None else _SAMPLED_ROOT
         tracer = self._tracer
         if tracer is None:
-            return trace.INVALID_SPAN
+            return INVALID_SPAN
         return tracer.start_span(
             name,
             context,
@@ -176,6 +177,8 @@ class Tracing:
 
 def context_of(span: Span) -> TraceContext | None:
     """Return what calls made under this span have to send; None when it has no identity."""
+    if span is INVALID_SPAN:
+        return None
     if type(span) is Carried:
         return span.carried
     context = span.get_span_context()

@@ -633,7 +633,8 @@ class Retry(_message.Message):
 
     @_builtins.property
     def attempt_timeout(self) -> _duration_pb2.Duration:
-        """The time one attempt may take; an attempt that exceeds it has failed and is tried again, whatever `codes` says.
+        """The time one attempt may take; an attempt that exceeds it has failed and is tried again, whatever `codes` says. Not for
+        methods that answer with a stream, which gRPC would cut off, nor for requests that may be repeated by their key alone.
         Default: all that is left of the call's deadline.
         """
 
@@ -794,7 +795,7 @@ class CircuitBreaker(_message.Message):
 
     @_builtins.property
     def max_open_for(self) -> _duration_pb2.Duration:
-        """The longest an open circuit rejects before it probes again. Default: 30s."""
+        """The longest an open circuit rejects before it probes again. Default: 5s, or `open_for` if that is longer."""
 
     @_builtins.property
     def slow_call_duration(self) -> _duration_pb2.Duration:
@@ -981,7 +982,7 @@ Global___AdaptiveLimit: _TypeAlias = AdaptiveLimit  # noqa: Y015
 @_typing.final
 class Hedge(_message.Message):
     """Hedge starts another attempt when the first takes long, and keeps whichever answers first; the others are cancelled.
-    Hedges are drawn from `retry.budget`.
+    Hedges are drawn from `retry.budget`, and `retry.idempotency_key` holds for them, whether or not retries are on.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -999,7 +1000,7 @@ class Hedge(_message.Message):
     percentile: _builtins.float
     """The wait as a percentile of the method's own latency; 50 to 99.9. Not with `delay`. Default: 95."""
     minimum_calls: _builtins.int
-    """By percentile: answers seen before anything is hedged. Default: 100."""
+    """By percentile: answers seen before anything is hedged. Not with `delay`. Default: 100."""
     max_attempts: _builtins.int
     """Attempts for one call, the first included; 2 to 5. Default: 2."""
     scope: Global___RetryScope.ValueType
@@ -1010,7 +1011,7 @@ class Hedge(_message.Message):
 
     @_builtins.property
     def min_delay(self) -> _duration_pb2.Duration:
-        """By percentile: the shortest wait. Default: 0.002s."""
+        """By percentile: the shortest wait. Not with `delay`. Default: 0.002s."""
 
     @_builtins.property
     def non_fatal_codes(self) -> _containers.RepeatedScalarFieldContainer[Global___StatusCode.ValueType]:
@@ -1182,8 +1183,8 @@ class Fault(_message.Message):
     enabled: _builtins.bool
     """Whether faults are injected. Default: true where the section is present."""
     by_request: _builtins.bool
-    """Whether a request may ask for a fault by itself, with metadata such as `mesh-fault: delay=0.5s, abort=UNAVAILABLE`.
-    Default: false.
+    """Whether a request may ask for a fault by itself, with metadata such as `mesh-fault: delay=0.5s, abort=UNAVAILABLE`, in
+    the place of those above. One that cannot be read is refused with INVALID_ARGUMENT. Default: false.
     """
     @_builtins.property
     def delay(self) -> Global___FaultDelay:
@@ -1290,7 +1291,7 @@ Global___FaultAbort: _TypeAlias = FaultAbort  # noqa: Y015
 
 @_typing.final
 class HeaderMatch(_message.Message):
-    """HeaderMatch looks at one metadata value of a request."""
+    """HeaderMatch looks at one metadata value of a request; of metadata given twice either value may match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1336,7 +1337,7 @@ Global___HeaderMatch: _TypeAlias = HeaderMatch  # noqa: Y015
 @_typing.final
 class Mirror(_message.Message):
     """Mirror sends copies of requests to another target. The caller's answer never depends on them: not its content, not its
-    time. Only for methods with a single request.
+    time. They have `mesh-mirrored: 1` in their metadata. Only for methods with a single request, on channels of the mesh.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1393,7 +1394,7 @@ Global___Mirror: _TypeAlias = Mirror  # noqa: Y015
 @_typing.final
 class Route(_message.Message):
     """Route picks the subset of a service that a call goes to. Each subset has its own connections, circuits, budgets and
-    metrics, under the name `service/subset`.
+    metrics, under the name `service/subset`. Only for calls on channels of the mesh, by the service's name.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1493,7 +1494,9 @@ Global___RouteDestination: _TypeAlias = RouteDestination  # noqa: Y015
 
 @_typing.final
 class Fallback(_message.Message):
-    """Fallback answers in the place of a call that failed for good, retries included. Only for methods with a single response."""
+    """Fallback answers in the place of a call that failed for good, retries included. A response from here has the status it
+    replaces in its trailing metadata, as `mesh-fallback`. Only for methods with a single response.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1834,7 +1837,7 @@ class HealthCheck(_message.Message):
     ENABLED_FIELD_NUMBER: _builtins.int
     SERVICE_NAME_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
-    """Whether endpoints are watched. Default: true. Needs a round robin policy."""
+    """Whether endpoints are watched. Default: true. LOAD_BALANCING_PICK_FIRST does not watch any."""
     service_name: _builtins.str
     """The service name asked for; empty asks for the server as a whole. Default: empty."""
     def __init__(

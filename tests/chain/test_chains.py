@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mesh.call import Arity, Call, Outcome, Side
-from mesh.chain import ORDER, Chains
-from mesh.engine import Retry, run
+from mesh.chain import Chains
+from mesh.engine import run
 from mesh.errors import ConfigError
+from mesh.order import ORDER
 from mesh.policy.table import PolicyTable
 from mesh.telemetry.instruments import CIRCUIT_STATE
 from mesh.telemetry.telemetry import Telemetry
@@ -69,14 +70,14 @@ def test_the_default_chain_of_a_client():
         ("trace", "metrics", "deadline"),
         ("circuit_breaker", "client_concurrency", "attempt_metrics"),
     ) == names(made)
-    assert type(made.retry) is not Retry
+    assert made.retry is not None
 
 
 def test_the_default_chain_of_a_server():
     made = chains(side=Side.SERVER).find(GET, Arity.UNARY_UNARY)
 
     assert (("trace", "metrics", "load_report", "deadline"), ()) == names(made)
-    assert type(made.retry) is Retry
+    assert made.retry is None
 
 
 def test_what_the_policy_switches_off_is_not_in_the_chain():
@@ -87,7 +88,7 @@ def test_what_the_policy_switches_off_is_not_in_the_chain():
 
     # Trace makes no spans, but carries the context; deadline has no default, but hands on what is left upstream.
     assert (("trace", "deadline"), ()) == names(chain)
-    assert type(chain.retry) is Retry
+    assert chain.retry is None
 
 
 @pytest.mark.parametrize("section", sorted({slot.section for slot in ORDER} - {"trace", "retry"}))
@@ -107,10 +108,25 @@ def test_a_section_that_is_off_takes_its_slots_out_and_no_others(section, side):
 
 
 def test_a_method_that_may_not_be_repeated_has_no_retry():
-    made = chains()
+    """Without an idempotency key it may not; whether a request has one, a call must be asked."""
+    made = chains("retry: {idempotency_key: false}")
 
-    assert type(made.find(BUY, Arity.UNARY_UNARY).retry) is Retry
-    assert type(made.find(GET, Arity.UNARY_UNARY).retry) is not Retry
+    assert made.find(BUY, Arity.UNARY_UNARY).retry is None
+    assert made.find(GET, Arity.UNARY_UNARY).retry is not None
+    assert chains().find(BUY, Arity.UNARY_UNARY).retry is not None
+
+
+@pytest.mark.parametrize("method", [GET, BUY])
+def test_hedging_takes_the_place_of_retries(method):
+    """gRFC A6: "An individual RPC may be governed by a retry policy or a hedge policy, but not both"."""
+    chain = chains("hedge: {}").find(method, Arity.UNARY_UNARY)
+
+    assert chain.hedge is not None
+    assert chain.retry is None
+
+
+def test_hedging_that_covers_no_call_of_a_method_is_not_there():
+    assert chains("hedge: {}, retry: {idempotency_key: false}").find(BUY, Arity.UNARY_UNARY).hedge is None
 
 
 def test_a_chain_is_compiled_once():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mesh.call import Arity, Side
-from mesh.chain import ORDER, Chains, Span, check, compile_chain
+from mesh.chain import Chains, compile_chain
 from mesh.errors import ChainError
+from mesh.order import ORDER, Span, check
 from mesh.policy.table import PolicyTable
 from mesh.stage.scope import Scope
 from mesh.telemetry.telemetry import Telemetry

@@ -6,7 +6,8 @@ import pytest
 
 from mesh import engine
 from mesh.call import COMMIT, OPEN, Arity, Attempt, Call, Direction, Outcome, Sleep
-from mesh.engine import EXPIRED, Chain, Fallback, Retry, Stage
+from mesh.contract import Fallback, Retry, Stage
+from mesh.engine import EXPIRED, Chain
 
 OK = Outcome(0, value=b"answer")
 DOWN = Outcome(14, "down")

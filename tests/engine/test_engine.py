@@ -8,7 +8,8 @@ import pytest
 
 from mesh import engine
 from mesh.call import ABANDONED, COMMIT, OPEN, Arity, Attempt, Call, Outcome, Sleep
-from mesh.engine import EXPIRED, Chain, Retry, Stage
+from mesh.contract import Retry, Stage
+from mesh.engine import EXPIRED, Chain
 
 OK = Outcome(0, value=b"answer")
 DOWN = Outcome(14, "down")

@@ -6,7 +6,8 @@ import pytest
 
 from mesh import engine
 from mesh.call import COMMIT, OPEN, Arity, Attempt, Call, Choose, Outcome, Race, Sleep
-from mesh.engine import EXPIRED, LOST, Chain, Hedge, Stage
+from mesh.contract import Hedge, Stage
+from mesh.engine import EXPIRED, LOST, Chain
 
 OK = Outcome(0, value=b"answer")
 DOWN = Outcome(14, "down")

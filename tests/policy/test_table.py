@@ -163,7 +163,7 @@ REFUSED = [
     (
         "defaults: {circuit_breaker: {consecutive_failures: 0, failure_ratio: 0}}",
         (
-            "policies.defaults.circuit_breaker: both rules are switched off, so the circuit would never open; "
+            "policies.defaults.circuit_breaker: all rules are switched off, so the circuit would never open; "
             "say `enabled: false` instead"
         ),
     ),
@@ -305,7 +305,8 @@ def test_defaults_of_the_protos_comments_are_the_dataclasses_defaults():
     """A section that is present and empty reads as its dataclass without arguments."""
     empty = policy_pb2.Policy()
     for field in empty.DESCRIPTOR.fields:
-        getattr(empty, field.name).SetInParent()
+        if not field.is_repeated:
+            getattr(empty, field.name).SetInParent()
     read = Policy.read(empty, Problems())
 
     for field in dataclasses.fields(read):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mesh.call import Arity, Call, Outcome
-from mesh.engine import Stage
-from mesh.policy.breaker import BreakerPolicy
+from mesh.call import COMMIT, Arity, Call, Outcome
+from mesh.contract import Stage
+from mesh.engine import run
+from mesh.policy.breaker import BreakerPolicy, CircuitScope
 from mesh.policy.policy import Policy
 from mesh.stage import breaker
+from mesh.stage.scope import State
 from mesh.telemetry.instruments import CIRCUIT_STATE
 from tests.stage.call import METHOD, Clock, Driver, scope
 
@@ -203,3 +205,78 @@ def test_its_state_is_a_metric():
 
 def test_without_a_policy_there_is_no_stage():
     assert breaker.build(scope(Policy(), Clock())) is None
+
+
+SLOW = {
+    "consecutive_failures": None,
+    "failure_ratio": None,
+    "slow_call_ratio": 0.5,
+    "minimum_calls": 2,
+    "window": 1e3,
+}
+
+
+def test_slow_answers_open_it():
+    made = driver(**SLOW, slow_call_duration=0.5)
+
+    assert [PASSED] * 3 == [made.call(lambda _: Outcome(0), seconds=0.4).rejected_by for _ in range(3)]
+    assert [PASSED] * 3 == [made.call(lambda _: Outcome(0), seconds=0.5).rejected_by for _ in range(3)]
+    assert [OPEN] == end(made, 0)
+
+
+def stream(made: Driver, to_first: float, to_end: float) -> str:
+    """Make one call whose stream takes so long to begin and then to end; return who refused it."""
+    flow = run(made.chain, Call(METHOD, Arity.UNARY_STREAM), made.clock, made.random)
+    try:
+        next(flow)
+        made.clock.now += to_first
+        assert COMMIT is flow.send(Outcome(0, open=True))
+        made.clock.now += to_end
+        flow.send(Outcome(0, committed=True))
+    except StopIteration as stop:
+        return stop.value.rejected_by
+
+
+def test_of_a_stream_the_time_to_its_first_message_counts():
+    """How long a stream goes on is its caller's wish."""
+    made = driver(**SLOW)
+
+    assert [PASSED] * 3 == [stream(made, 0.1, 3.0) for _ in range(3)]
+    assert [PASSED, PASSED, PASSED, OPEN] == [stream(made, 2.0, 0.0) for _ in range(4)]
+
+
+def test_a_circuit_for_all_methods_of_a_target():
+    clock, state = Clock(), State()
+    policy = Policy(circuit_breaker=BreakerPolicy(consecutive_failures=2, scope=CircuitScope.TARGET))
+    drivers, scopes = {}, {}
+    for name in ("Get", "List"):
+        scopes[name] = scope(policy, clock, method=f"/shop.v1.Shop/{name}", state=state)
+        drivers[name] = Driver(clock, per_attempt=(breaker.build(scopes[name]),))
+
+    end(drivers["Get"], 14)
+    end(drivers["List"], 14)
+    outcome = drivers["Get"].call(lambda _: Outcome(0))
+
+    assert "circuit open for shop, probes again in 1.0s" == outcome.details
+    [series] = [one for one in scopes["Get"].telemetry.snapshot() if one.instrument is CIRCUIT_STATE]
+    assert (("mesh.target", "shop"),) == series.attributes
+    assert breaker.describe(scopes["Get"]).startswith(
+        "one circuit for all methods of the target; opens after 2"
+    )
+
+
+def test_circuits_of_endpoints_are_the_cores():
+    made = scope(Policy(circuit_breaker=BreakerPolicy(scope=CircuitScope.ENDPOINT)), Clock())
+
+    assert breaker.build(made) is None
+    assert (
+        "about single endpoints, as outlier detection of the channel: gRPC's core ejects what fails"
+        == breaker.absent(made)
+    )
+    assert "not configured" == breaker.absent(scope(Policy(), Clock()))
+
+
+def test_what_explain_says_of_slow_answers():
+    made = scope(Policy(circuit_breaker=BreakerPolicy(slow_call_ratio=0.3)), Clock())
+
+    assert "or 30% slower than 1s of at least 20 calls in 10s; rejects" in breaker.describe(made)

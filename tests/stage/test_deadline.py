@@ -87,6 +87,27 @@ def test_without_time_left_nothing_goes_out(given):
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"timeout": 0.1}, True),
+        ({"timeout": 0.11}, False),
+        ({"left": 0.1}, True),
+        ({"left": 0.2, "hop_reserve": 0.1}, True),
+        ({"timeout": 0.05, "side": Side.SERVER}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_no_attempt_starts_with_less_time_than_it_needs(given, refused):
+    """Its server would only be loaded. A server that has been called is loaded already."""
+    clock = Clock()
+    clock.now = 0.0  # exact sums
+    outcome = allowed(clock, min_attempt_time=0.1, **given)
+
+    assert refused is isinstance(outcome, Outcome)
+
+
 def test_a_parent_without_a_deadline_bounds_nothing():
     clock = Clock()
     driver = Driver(clock, per_call=(build(clock),))

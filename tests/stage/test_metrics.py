@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesh.call import Side
-from mesh.engine import Stage
+from mesh.contract import Stage
 from mesh.policy.observe import MetricsPolicy
 from mesh.policy.policy import Policy
 from mesh.stage import attempt_metrics, metrics

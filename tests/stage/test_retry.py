@@ -7,9 +7,11 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from mesh.call import Arity, Call, Outcome
+from mesh.policy.deadline import DeadlinePolicy
+from mesh.policy.hedge import HedgePolicy
 from mesh.policy.policy import Policy
 from mesh.policy.retry import BackoffPolicy, BudgetPolicy, Jitter, RetryPolicy
-from mesh.stage import retry
+from mesh.stage import deadline, retry
 from mesh.stage.scope import State
 from tests.stage.call import METHOD, Clock, Driver, scope
 
@@ -79,10 +81,40 @@ def test_full_jitter_takes_any_part_of_the_wait():
     assert [0.05] == made.waits
 
 
+KEYED = (("x", "y"), ("idempotency-key", "order-17"))
+
+
 @pytest.mark.parametrize(("idempotent", "every", "retried"), [(1, 0, 1), (0, 0, 0), (0, 1, 1), (1, 1, 1)])
-def test_who_may_be_repeated(idempotent, every, retried):
+@pytest.mark.parametrize("metadata", [(), (("x", "y"),)])
+def test_who_may_be_repeated(idempotent, every, retried, metadata):
     """The proto says so, or the operator vouches for every method."""
-    assert retried == (build(Clock(), idempotent=bool(idempotent), every_method=bool(every)) is not None)
+    made = driver(idempotent=bool(idempotent), every_method=bool(every))
+
+    made.call(failing(14), Call(METHOD, Arity.UNARY_UNARY, metadata=metadata))
+
+    assert 1 + retried == len(made.attempts)
+
+
+@pytest.mark.parametrize(("allowed", "attempts"), [(True, 2), (False, 1)])
+def test_a_request_with_an_idempotency_key_may_be_repeated(allowed, attempts):
+    made = driver(idempotent=False, idempotency_key=allowed)
+
+    made.call(failing(14), Call(METHOD, Arity.UNARY_UNARY, metadata=KEYED))
+
+    assert attempts == len(made.attempts)
+
+
+def test_requests_with_a_key_earn_what_their_retries_spend():
+    """Others of such a method earn nothing: they cannot be retried, so they must not pay for those that can."""
+    terms = BudgetPolicy(ratio=0.5, min_per_second=0.0)
+    made = driver(idempotent=False, budget=terms)
+    for _ in range(10):
+        made.call(failing())
+    assert 14 == made.call(failing(14), Call(METHOD, Arity.UNARY_UNARY, metadata=KEYED)).code
+
+    made.call(failing(), Call(METHOD, Arity.UNARY_UNARY, metadata=KEYED))
+
+    assert 0 == made.call(failing(14), Call(METHOD, Arity.UNARY_UNARY, metadata=KEYED)).code
 
 
 def test_a_policy_that_is_off_builds_nothing():
@@ -101,6 +133,80 @@ def test_a_rejection_of_our_own_is_not_repeated():
 
     assert 14 == made.call(lambda _: Outcome(14, rejected_by="circuit_breaker")).code
     assert 1 == len(made.attempts)
+
+
+def test_decorrelated_waits_go_by_the_wait_before():
+    backoff = BackoffPolicy(base=0.1, max=10.0, jitter=Jitter.DECORRELATED)
+    made = driver(max_attempts=4, backoff=backoff)
+
+    made.call(failing(14, 14, 14))
+
+    assert pytest.approx([0.2, 0.35, 0.575]) == made.waits  # half-way between 0.1 and 3 * the wait before
+
+
+def test_an_attempt_that_ran_out_of_its_own_time_is_tried_again():
+    made = driver(attempt_timeout=0.3)
+
+    assert 0 == made.call(failing(4), Call(METHOD, Arity.UNARY_UNARY, timeout=5.0), seconds=0.3).code
+    assert [0.3, 0.3] == [attempt.timeout for attempt in made.attempts]
+
+
+def test_no_attempt_gets_more_time_than_is_left():
+    made = driver(attempt_timeout=0.3, backoff=BackoffPolicy(base=0.1, jitter=Jitter.NONE))
+
+    assert 4 == made.call(failing(4, 4, 4), Call(METHOD, Arity.UNARY_UNARY, timeout=0.5), seconds=0.3).code
+    assert [0.3, pytest.approx(0.1)] == [attempt.timeout for attempt in made.attempts]
+
+
+def test_without_a_time_of_its_own_an_attempt_that_ran_out_of_time_stands():
+    made = driver()
+
+    assert 4 == made.call(failing(4), Call(METHOD, Arity.UNARY_UNARY, timeout=5.0)).code
+
+
+@pytest.mark.parametrize(
+    ("idempotent", "replayable"), [(False, True), (True, False)], ids=["not idempotent", "one-shot"]
+)
+def test_what_cannot_be_tried_again_is_not_cut_short(idempotent, replayable):
+    made = driver(attempt_timeout=0.3, idempotent=idempotent)
+
+    made.call(failing(), Call(METHOD, Arity.STREAM_UNARY, replayable=replayable))
+
+    assert [None] == [attempt.timeout for attempt in made.attempts]
+
+
+def test_a_stream_of_responses_is_not_cut_short():
+    made = Policy(retry=RetryPolicy(attempt_timeout=0.3), idempotent=True)
+
+    found = retry.build(scope(made, Clock(), arity=Arity.UNARY_STREAM))
+
+    assert found is not None
+    assert found.attempt_timeout is None
+
+
+def test_no_wait_leaves_less_than_an_attempt_needs():
+    """100 ms of wait, 250 ms left: fine for an attempt of 100 ms, not for one of 150."""
+    for least, attempts in ((0.1, 2), (0.15, 1)):
+        clock = Clock()
+        policy = Policy(deadline=DeadlinePolicy(min_attempt_time=least))
+        stage = deadline.build(scope(policy, clock))
+        made = Driver(clock, per_call=(stage,), retry=build(clock))
+
+        made.call(failing(14), Call(METHOD, Arity.UNARY_UNARY, timeout=0.25))
+
+        assert attempts == len(made.attempts)
+
+
+def test_where_calls_are_hedged_there_is_no_retry():
+    made = Policy(retry=RetryPolicy(), hedge=HedgePolicy(), idempotent=True)
+
+    assert retry.build(scope(made, Clock())) is None
+
+
+def test_where_hedging_covers_no_call_there_are_retries():
+    made = Policy(retry=RetryPolicy(every_method=True), hedge=HedgePolicy(idempotency_key=False))
+
+    assert retry.build(scope(made, Clock())) is not None
 
 
 def test_no_attempt_starts_at_or_after_the_deadline():

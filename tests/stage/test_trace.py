@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
 from mesh.call import CODE_NAMES, Outcome, Side
-from mesh.engine import Stage
+from mesh.contract import Stage
 from mesh.errors import ConfigError
 from mesh.policy.observe import TraceEngine, TracePolicy
 from mesh.policy.policy import Policy

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mesh.call import COMMIT, OPEN, Arity, Attempt, Call, Outcome, Side
-from mesh.engine import Chain, Retry, Stage, run
+from mesh.contract import Retry, Stage
+from mesh.engine import Chain, run
 from mesh.policy.policy import Policy
 from mesh.stage.scope import Scope, State
 from mesh.telemetry.telemetry import Telemetry

@@ -82,8 +82,8 @@ class Remembering(Runtime):
         super().__init__(**options)
         self.made = []
 
-    def chains(self, side, target):
-        self.made.append(super().chains(side, target))
+    def chains(self, side, target, **options):
+        self.made.append(super().chains(side, target, **options))
         return self.made[-1]
 
 

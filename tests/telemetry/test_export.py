@@ -36,9 +36,9 @@ def measured(**options) -> Telemetry:
         instruments.CLIENT_CALL_DURATION,
         lambda code: (*WHERE, ("rpc.response.status_code", CODE_NAMES[code])),
     )
-    calls.record(0, 0.0005)
-    calls.record(0, 0.004)
-    calls.record(14, 99.0)
+    calls[0].record(0.0005)
+    calls[0].record(0.004)
+    calls[14].record(99.0)
     telemetry.aggregates.number(instruments.CLIENT_ACTIVE_CALLS, WHERE).value += 1
     telemetry.aggregates.number(instruments.CLIENT_REJECTIONS, WHERE).value += 1
     telemetry.aggregates.observe(instruments.CIRCUIT_STATE, WHERE[1:], lambda: 2)
