@@ -7,15 +7,24 @@ server = mesh.server("catalog")          # the same on the serving side, with he
 from mesh.binding.channel import channel, client_interceptors
 from mesh.binding.run import run
 from mesh.binding.server import Server, server, server_interceptors
+from mesh.call import Call, Outcome
+from mesh.contract import Stage
 from mesh.errors import ChainError, ConfigError, MeshError
+from mesh.placement import place
+from mesh.stage.load_report import report_load
 
 __all__ = [
+    "Call",
     "ChainError",
     "ConfigError",
     "MeshError",
+    "Outcome",
     "Server",
+    "Stage",
     "channel",
     "client_interceptors",
+    "place",
+    "report_load",
     "run",
     "server",
     "server_interceptors",

@@ -6,6 +6,7 @@ kinds would be registered for unary-unary only.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -13,8 +14,13 @@ import grpc.aio
 
 from mesh import engine
 from mesh.binding import drive_aio
+from mesh.binding.answer import read_answer
+from mesh.binding.hearing import Ear, heard
+from mesh.binding.hearing_aio import requests
+from mesh.binding.metadata import accepted, sent
+from mesh.binding.race_aio import Start
 from mesh.binding.status import outcome_of, rpc_error
-from mesh.binding.stream_aio import Start, StreamHandle, StreamStreamHandle, UnaryStreamHandle
+from mesh.binding.stream_aio import StreamHandle, StreamStreamHandle, UnaryStreamHandle
 from mesh.binding.unary_aio import StreamUnaryHandle
 from mesh.call import CURRENT, Arity, Attempt, Call, Outcome
 from mesh.chain import Chains
@@ -32,8 +38,8 @@ class _Client:
         self._chains = chains
 
     def _begin(
-        self, details: grpc.aio.ClientCallDetails, arity: Arity, *, replayable: bool
-    ) -> tuple[Call, engine.Flow]:
+        self, details: grpc.aio.ClientCallDetails, arity: Arity, request: Any, *, replayable: bool
+    ) -> tuple[Call, engine.Flow, Ear | None]:
         method: str | bytes = details.method  # the stubs say str; grpc.aio hands out bytes in places
         if isinstance(method, bytes):
             method = method.decode()
@@ -41,12 +47,16 @@ class _Client:
         call = Call(
             method,
             arity,
-            metadata=details.metadata or (),  # type: ignore[arg-type]  # pairs, like ours
+            metadata=accepted(details.metadata or ()),
             timeout=details.timeout,
             parent=CURRENT.get(),
             replayable=replayable,
         )
-        return call, engine.run(chains.find(method, arity), call, chains.clock, chains.random)
+        chain = chains.find(method, arity)
+        flow = engine.run(chain, call, chains.clock, chains.random)
+        if chain.listens:
+            return call, *heard(flow, chain, call, chains.clock, request)
+        return call, flow, None
 
     async def _stream(
         self,
@@ -56,50 +66,70 @@ class _Client:
         arity: Arity,
         handle: type[StreamHandle],
     ) -> Any:
-        flow, start = self._starter(continuation, details, request, arity)
-        stream = handle(flow, start)
+        stream = handle(*self._starter(continuation, details, request, arity))
         await stream.begin()
         return stream
 
     def _starter(
         self, continuation: Continuation, details: grpc.aio.ClientCallDetails, request: Any, arity: Arity
-    ) -> tuple[engine.Flow, Start]:
+    ) -> tuple[engine.Flow, Start, Ear | None]:
         # A lone request is no stream; of streams, only what can be iterated twice can be sent twice.
         replayable = arity is Arity.UNARY_STREAM or isinstance(request, list | tuple)
-        call, flow = self._begin(details, arity, replayable=replayable)
+        call, flow, ear = self._begin(details, arity, request, replayable=replayable)
 
         async def start(effect: Attempt) -> Any:
-            return await continuation(_details(details, call, effect), request)
+            messages = request if ear is None or not arity.request_streams else requests(ear, request)
+            return await continuation(_details(details, call, effect), messages)
 
-        return flow, start
+        return flow, start, ear
 
 
 def _details(details: grpc.aio.ClientCallDetails, call: Call, attempt: Attempt) -> grpc.aio.ClientCallDetails:
-    metadata = details.metadata
-    if call.outgoing:
-        metadata = grpc.aio.Metadata(*(metadata or ()), *call.outgoing)
     return grpc.aio.ClientCallDetails(
-        details.method, attempt.timeout, metadata, details.credentials, details.wait_for_ready
+        # The stubs say str, but what an interceptor returns goes to grpc's core as it is: bytes, like what came.
+        attempt.method.encode() or details.method,  # type: ignore[arg-type]
+        attempt.timeout,
+        grpc.aio.Metadata(*sent(call, attempt)),
+        details.credentials,
+        details.wait_for_ready,
     )
 
 
 class UnaryUnary(_Client, grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        call, flow = self._begin(client_call_details, Arity.UNARY_UNARY, replayable=True)
+        call, flow, ear = self._begin(client_call_details, Arity.UNARY_UNARY, request, replayable=True)
         wire: Any = None
+        wires: dict[int, Any] = {}
 
         async def attempt(effect: Attempt) -> Outcome:
             nonlocal wire
-            wire = await continuation(_details(client_call_details, call, effect), request)
+            before = wire
+            wire = wires[effect.number] = await continuation(
+                _details(client_call_details, call, effect), request
+            )
             try:
                 # The call, never its code(): cancelling a task that waits for code() leaves the server running.
-                await wire
+                response = await wire
             except grpc.aio.AioRpcError as error:
+                if effect.method:
+                    wire = before  # a fallback that fails leaves the failure as it was
                 return outcome_of(error)
-            return _OK
+            return _OK if ear is None else Outcome(0, value=response)
 
-        outcome = await drive_aio.unary(flow, attempt)
-        if wire is None or outcome.rejected_by or (outcome.code and outcome.error is None):
+        def choose(number: int) -> None:
+            nonlocal wire
+            wire = wires.get(number)
+
+        outcome = await drive_aio.unary(flow, attempt, choose)
+        if outcome.answered_by and outcome.code == 0:
+            # A bare message, which grpc wraps: it has no place for the metadata of an answer that came without a call.
+            return read_answer(self._chains, call.method, outcome.value)
+        if (
+            wire is None
+            or outcome.rejected_by
+            or outcome.answered_by
+            or (outcome.code and outcome.error is None)
+        ):
             raise rpc_error(outcome)
         return wire  # a real call, of the attempt that decided: its metadata and trailers are the truth
 
@@ -115,8 +145,10 @@ class StreamUnary(_Client, grpc.aio.StreamUnaryClientInterceptor):
     async def intercept_stream_unary(
         self, continuation: Any, client_call_details: Any, request_iterator: Any
     ) -> Any:
-        flow, start = self._starter(continuation, client_call_details, request_iterator, Arity.STREAM_UNARY)
-        return StreamUnaryHandle(flow, start)
+        return StreamUnaryHandle(
+            *self._starter(continuation, client_call_details, request_iterator, Arity.STREAM_UNARY),
+            functools.partial(read_answer, self._chains, client_call_details.method),
+        )
 
 
 class StreamStream(_Client, grpc.aio.StreamStreamClientInterceptor):

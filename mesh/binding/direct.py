@@ -12,12 +12,17 @@ from typing import Any, Final, NamedTuple
 import grpc.aio
 
 from mesh import engine
+from mesh.binding import race_aio
+from mesh.binding.destination import Destination, Messages, Outlet, Pick
+from mesh.binding.hearing import Ear, heard
+from mesh.binding.metadata import sent
 from mesh.binding.status import outcome_of
 from mesh.binding.stream_aio import ResponseStream
-from mesh.call import Arity, Attempt, Call, Metadata, Outcome
+from mesh.call import Arity, Attempt, Call, Metadata, Outcome, Race
 from mesh.chain import Chains
 
 _UNARY: Final = Arity.UNARY_UNARY  # looking up a member of an enum costs 0.1 us on 3.11
+_STREAM: Final = Arity.UNARY_STREAM
 
 
 class Reply(NamedTuple):
@@ -30,12 +35,15 @@ class Reply(NamedTuple):
 class Direct:
     """One target's methods, called with serialized messages."""
 
-    def __init__(self, channel: grpc.aio.Channel, chains: Chains) -> None:
-        """Use a channel without the mesh's interceptors: this class runs the chains itself."""
-        self._channel = channel
-        self._chains = chains
-        self._unary: dict[str, Any] = {}
-        self._stream: dict[str, Any] = {}
+    def __init__(self, home: Destination, pick: Pick | None = None) -> None:
+        """Use channels without the mesh's interceptors: this class runs the chains itself.
+
+        `pick` chooses each call's destination; None: all go home.
+        """
+        self._home = home
+        self._pick = pick
+        self._unary: dict[tuple[Destination, str], Outlet] = {}
+        self._stream: dict[tuple[Destination, str], Outlet] = {}
 
     async def unary(
         self,
@@ -61,7 +69,7 @@ class Direct:
     ) -> Reply:
         """Call a unary method as `unary` does, keeping what the server said before and after its answer."""
         outcome, wire = await self._call(method, request, timeout, metadata, parent)
-        if wire is None or outcome.rejected_by:
+        if wire is None or outcome.rejected_by or outcome.answered_by:
             return Reply(outcome)
         if outcome.code == 0:
             outcome = outcome._replace(trailing=tuple(await wire.trailing_metadata()))
@@ -76,24 +84,29 @@ class Direct:
         parent: Call | None,
     ) -> tuple[Outcome, Any]:
         """Return how the call ended, and grpc's call of its last attempt."""
-        invoke = self._unary.get(method)
-        if invoke is None:
-            invoke = self._unary[method] = self._channel.unary_unary(method)
+        destination = self._home if self._pick is None else self._pick(method, metadata)
+        outlet = self._unary.get((destination, method))
+        if outlet is None:
+            outlet = self._unary[destination, method] = Outlet(destination, _UNARY, method, Messages())
         call = Call(method, _UNARY, metadata=metadata, timeout=timeout, parent=parent)
-        flow = self._flow(call)
+        flow, _ = _flow(destination.chains, call, request)
         wire: Any = None
         # drive_aio.unary written out: without its coroutine and a closure for each call, an eighth of our cost is saved.
         try:
             effect = next(flow)
             while True:
                 if type(effect) is Attempt:
-                    sent = (*metadata, *call.outgoing) if call.outgoing else metadata
-                    wire = invoke(request, timeout=effect.timeout, metadata=sent)
+                    invoke = outlet.to(effect.method) if effect.method else outlet.invoke
+                    last = invoke(request, timeout=effect.timeout, metadata=sent(call, effect))
                     try:
-                        outcome = Outcome(0, value=await wire)
+                        outcome = Outcome(0, value=await last)
                     except grpc.aio.AioRpcError as error:
                         outcome = outcome_of(error)
+                    if outcome.code == 0 or not effect.method:
+                        wire = last  # a fallback that fails leaves the failure as it was
                     effect = flow.send(outcome)
+                elif type(effect) is Race:
+                    return await _hedged(flow, effect, call, request, outlet)
                 else:
                     await asyncio.sleep(effect.seconds)  # type: ignore[union-attr]  # COMMIT answers OPEN: never here
                     effect = flow.send(None)
@@ -112,19 +125,45 @@ class Direct:
         parent: Call | None = None,
     ) -> ResponseStream:
         """Start a unary-stream method. Iterating gives bytes and raises grpc's RpcError; `.outcome` says how it ended."""
-        invoke = self._stream.get(method)
-        if invoke is None:
-            invoke = self._stream[method] = self._channel.unary_stream(method)
-        call = Call(method, Arity.UNARY_STREAM, metadata=metadata, timeout=timeout, parent=parent)
+        destination = self._home if self._pick is None else self._pick(method, metadata)
+        outlet = self._stream.get((destination, method))
+        if outlet is None:
+            outlet = self._stream[destination, method] = Outlet(destination, _STREAM, method, Messages())
+        call = Call(method, _STREAM, metadata=metadata, timeout=timeout, parent=parent)
 
         async def start(effect: Attempt) -> Any:
-            sent = (*metadata, *call.outgoing) if call.outgoing else metadata
-            return invoke(request, timeout=effect.timeout, metadata=sent)
+            return outlet.invoke(request, timeout=effect.timeout, metadata=sent(call, effect))
 
-        stream = ResponseStream(self._flow(call), start)
+        flow, ear = _flow(destination.chains, call, request)
+        stream = ResponseStream(flow, start, ear)
         await stream.begin()
         return stream
 
-    def _flow(self, call: Call) -> engine.Flow:
-        chains = self._chains
-        return engine.run(chains.find(call.method, call.arity), call, chains.clock, chains.random)
+
+def _flow(chains: Chains, call: Call, request: bytes) -> tuple[engine.Flow, Ear | None]:
+    chain = chains.find(call.method, call.arity)
+    flow = engine.run(chain, call, chains.clock, chains.random)
+    return heard(flow, chain, call, chains.clock, request) if chain.listens else (flow, None)
+
+
+async def _hedged(
+    flow: engine.Flow, effect: Race, call: Call, request: bytes, outlet: Outlet
+) -> tuple[Outcome, Any]:
+    """Run the rest of a hedged call."""
+    wires: dict[int, Any] = {}
+    chosen: Any = None
+
+    async def attempt(effect: Attempt) -> Outcome:
+        invoke = outlet.to(effect.method) if effect.method else outlet.invoke
+        wire = wires[effect.number] = invoke(request, timeout=effect.timeout, metadata=sent(call, effect))
+        try:
+            return Outcome(0, value=await wire)
+        except grpc.aio.AioRpcError as error:
+            return outcome_of(error)
+
+    def choose(number: int) -> None:
+        nonlocal chosen
+        chosen = wires.get(number)
+
+    outcome = await race_aio.unary(flow, effect, attempt, choose)
+    return outcome, chosen

@@ -10,15 +10,20 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def spare_collector() -> None:
+    """Keep the garbage collector off the back of a process that serves."""
+    # What was imported lives as long as the process: the collector need not look at it again (p99 11 -> 3.7 ms).
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 1_000)
+
+
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a service, as `asyncio.run` does, with uvloop where it is installed and the collector kept off its back.
 
     For services that open channels or other resources of the event loop before they serve; `Server.run` is enough for
     those that do not.
     """
-    # What was imported lives as long as the process: the collector need not look at it again (p99 11 -> 3.7 ms).
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000)
+    spare_collector()
     try:
         import uvloop
     except ImportError:

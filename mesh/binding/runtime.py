@@ -6,13 +6,20 @@ import atexit
 import functools
 import os
 import sys
+import weakref
+from collections.abc import Sequence
 
-from mesh.call import Side
+from mesh.binding import reload
+from mesh.binding.capability import inert_at
+from mesh.binding.drive_sync import Turns
+from mesh.call import Colour, Side
 from mesh.chain import Chains
 from mesh.config import environment as environments
 from mesh.config.spec import Environment
 from mesh.errors import ConfigError
+from mesh.placement import Placed, extend
 from mesh.policy.table import PolicyTable, load
+from mesh.stage.copier import Copier
 from mesh.stage.scope import State
 from mesh.telemetry.setup import TelemetrySettings, setup
 from mesh.telemetry.telemetry import Telemetry
@@ -32,6 +39,10 @@ class Runtime:
         self.environment = environment
         self.telemetry = Telemetry() if telemetry is None else telemetry
         self.state = State()
+        # Neither mechanisms nor numbers are thread-safe. Those of an event loop take no lock, so threads have their own.
+        self._threads = self.telemetry.apart(), State()
+        self.turns = Turns()
+        """Taken by the threads of the synchronous API, one at a time, while stages run."""
         if policies is None:
             policies = PolicyTable()
             if environment is not None:
@@ -39,11 +50,58 @@ class Runtime:
                 if problems:
                     raise ConfigError(problems)
         self.policies = policies
+        self._live: weakref.WeakSet[Chains] = weakref.WeakSet()
 
-    def chains(self, side: Side, target: str, *, native: bool = False) -> Chains:
-        return Chains(
-            self.policies, side=side, target=target, telemetry=self.telemetry, state=self.state, native=native
-        )
+    def chains(
+        self,
+        side: Side,
+        target: str,
+        *,
+        native: bool = False,
+        colour: Colour = Colour.AIO,
+        own: bool = False,
+        stages: Sequence[Placed] = (),
+        copier: Copier | None = None,
+        subsets: tuple[str, ...] | None = None,
+    ) -> Chains:
+        """Return the chains of one side of one target; `own`: for interceptors in a channel of the application's own.
+
+        Raises ChainError when `stages` cannot be where they are placed.
+        """
+        telemetry, state = (self.telemetry, self.state) if colour is Colour.AIO else self._threads
+        with self.state.compiling:  # not between a push's look at what is live and its end
+            made = Chains(
+                self.policies,
+                side=side,
+                target=target,
+                telemetry=telemetry,
+                state=state,
+                native=native,
+                order=extend(stages, side),
+                inert=inert_at(colour, own=own),
+                copier=copier,
+                subsets=subsets,
+            )
+            self._live.add(made)
+        return made
+
+    def reload(self, policies: PolicyTable) -> None:
+        """Let every call that begins from now on follow new policies. May be called from any thread.
+
+        Chains are compiled beside those that serve and put in place one assignment each; calls in flight keep theirs.
+        Mechanisms whose own policy did not change keep their state, those that no policy names any more are dropped.
+        Raises ConfigError, and changes nothing, when a method in use cannot be called under them.
+        """
+        telemetry, state = self._threads
+        with (
+            self.state.renewal(),
+            self.telemetry.aggregates.renewal(self.state),
+            state.renewal(),
+            telemetry.aggregates.renewal(state),
+        ):
+            for adopt in [chains.prepare(policies) for chains in list(self._live)]:
+                adopt()
+            self.policies = policies
 
     def __repr__(self) -> str:
         return f"<Runtime {self.environment.file if self.environment else 'without an environment'}>"
@@ -72,4 +130,6 @@ def current() -> Runtime:
     name = os.environ.get("MESH_SERVICE") or os.path.basename(sys.argv[0]) or "python"
     telemetry = setup(settings, name=name, environ=os.environ)
     atexit.register(telemetry.close)
-    return Runtime(environment, telemetry=telemetry)
+    runtime = Runtime(environment, telemetry=telemetry)
+    reload.watch(runtime, os.environ)
+    return runtime

@@ -15,18 +15,20 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mesh.binding import runtime, server_aio
+from mesh.binding.handler import arity_of
 from mesh.binding.health import Health
 from mesh.binding.run import run
 from mesh.binding.runtime import Runtime
 from mesh.call import Arity, Side
 from mesh.chain import Chains
 from mesh.errors import ConfigError
+from mesh.placement import Placed
 from mesh.policy.problem import Problem
 from mesh.telemetry import otel
 
 DEFAULT_LISTEN: Final = "127.0.0.1:50051"
 
-_OPTIONS: Final = (
+OPTIONS: Final = (
     # Two servers on one port would share its connections silently; the second should fail instead.
     ("grpc.so_reuseport", 0),
     # Clients of the mesh may ping every 10 s; gRPC's default closes connections that ping within 300 s.
@@ -47,6 +49,7 @@ class Server(grpc.aio.Server):
         lame_duck: float,
         with_reflection: bool,
         interceptors: Sequence[grpc.aio.ServerInterceptor],
+        stages: Sequence[Placed],
         options: Sequence[tuple[str, Any]],
         using: Runtime,
     ) -> None:
@@ -55,13 +58,13 @@ class Server(grpc.aio.Server):
         """Where it listens, as HOST:PORT; empty before `start`."""
         self._listen = listen or os.environ.get("MESH_LISTEN") or DEFAULT_LISTEN
         self._credentials = credentials
-        self._grace = _grace_of(name, using) if grace is None else grace
+        self._grace = grace_of(name, using) if grace is None else grace
         self._lame_duck = lame_duck
         self._with_reflection = with_reflection
         self._interceptors = interceptors
         self._options = options
         self._using = using
-        self._chains = using.chains(Side.SERVER, name)
+        self._chains = using.chains(Side.SERVER, name, stages=stages)
         self._handlers: list[grpc.GenericRpcHandler] = []
         self._arities: dict[str, dict[str, Arity]] = {}
         self._grpc: grpc.aio.Server | None = None
@@ -82,11 +85,7 @@ class Server(grpc.aio.Server):
         methods that costs 43 % of a call's CPU. Generic handlers have one.
         """
         self._arities[service_name] = {
-            f"/{service_name}/{name}": Arity(
-                f"{'stream' if handler.request_streaming else 'unary'}_"
-                f"{'stream' if handler.response_streaming else 'unary'}"
-            )
-            for name, handler in method_handlers.items()
+            f"/{service_name}/{name}": arity_of(handler) for name, handler in method_handlers.items()
         }
 
     def add_insecure_port(self, address: str) -> int:
@@ -106,13 +105,14 @@ class Server(grpc.aio.Server):
 
         Raises ConfigError when the address cannot be had or a method's policy is wrong.
         """
-        self._check_policies()
+        check_policies(self._chains, self._arities)
         server = grpc.aio.server(
-            interceptors=[*self._interceptors, *_interceptors(self._chains, self._using)],
+            interceptors=[*self._interceptors, *_spans(self._chains, self._using)],
             # Of options given twice gRPC takes the first.
-            options=[*self._options, *_OPTIONS],
+            options=[*self._options, *OPTIONS],
         )
-        server.add_generic_rpc_handlers(tuple(self._handlers))
+        # Not an interceptor, which would cost each call two coroutines more on its way to its handler.
+        server.add_generic_rpc_handlers((server_aio.Handlers(self._chains, self._handlers),))
         self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self._with_reflection:
@@ -186,17 +186,6 @@ class Server(grpc.aio.Server):
         """Serve until told to stop: the whole `main` of a service that opens no channels; see `mesh.run`."""
         run(self.serve())
 
-    def _check_policies(self) -> None:
-        problems: list[Problem] = []
-        for methods in self._arities.values():
-            for method, arity in methods.items():
-                try:
-                    self._chains.find(method, arity)
-                except ConfigError as error:
-                    problems.extend(error.problems)
-        if problems:
-            raise ConfigError(problems)
-
     def __repr__(self) -> str:
         return f"<Server {self.name} {self.address or 'not started'}>"
 
@@ -210,6 +199,7 @@ def server(
     lame_duck: float = 0.5,
     reflection: bool = True,
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    stages: Sequence[Placed] = (),
     options: Sequence[tuple[str, Any]] = (),
     using: Runtime | None = None,
 ) -> Server:
@@ -217,7 +207,7 @@ def server(
 
     `name` is what metrics and logs call it, best its name in the environment. It listens on `listen`, else on what
     `mesh up` chose (MESH_LISTEN), else on 127.0.0.1:50051; port 0 takes a free one. The application's `interceptors`
-    run before the mesh's. Draining tells clients for `lame_duck` seconds that it is NOT_SERVING, then gives calls in
+    run before the mesh's; its `stages` (see `mesh.place`) run where they are placed. Draining tells clients for `lame_duck` seconds that it is NOT_SERVING, then gives calls in
     flight `grace` seconds; by default its service's `stop_timeout` in the environment, 10 s without one.
 
     Raises ConfigError when the environment's policies are wrong.
@@ -230,13 +220,14 @@ def server(
         lame_duck=lame_duck,
         with_reflection=reflection,
         interceptors=interceptors,
+        stages=stages,
         options=options,
         using=using or runtime.current(),
     )
 
 
 def server_interceptors(
-    name: str = "server", *, using: Runtime | None = None
+    name: str = "server", *, stages: Sequence[Placed] = (), using: Runtime | None = None
 ) -> list[grpc.aio.ServerInterceptor]:
     """Return the mesh's interceptors for a grpc.aio server of your own.
 
@@ -244,18 +235,31 @@ def server_interceptors(
     `mesh.server`'s.
     """
     using = using or runtime.current()
-    chains = using.chains(Side.SERVER, name)
-    return _interceptors(chains, using)
+    chains = using.chains(Side.SERVER, name, stages=stages)
+    return [*_spans(chains, using), server_aio.ServerInterceptor(chains)]
 
 
-def _interceptors(chains: Chains, using: Runtime) -> list[grpc.aio.ServerInterceptor]:
-    own = server_aio.interceptors(chains)
-    if using.policies.names_otel_instrumentation:
-        return [*otel.otel_server_interceptors(using.telemetry, chains.leaves_spans), *own]
-    return own
+def _spans(chains: Chains, using: Runtime) -> list[grpc.aio.ServerInterceptor]:
+    """Return the interceptors that make the spans which policies leave to their package."""
+    if not using.policies.names_otel_instrumentation:
+        return []
+    return otel.otel_server_interceptors(using.telemetry, chains.leaves_spans)
 
 
-def _grace_of(name: str, using: Runtime) -> float:
+def check_policies(chains: Chains, services: Mapping[str, Mapping[str, Arity]]) -> None:
+    """Compile the chains of all methods, by service; raise ConfigError with everything that is wrong."""
+    problems: list[Problem] = []
+    for methods in services.values():
+        for method, arity in methods.items():
+            try:
+                chains.find(method, arity)
+            except ConfigError as error:
+                problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+
+
+def grace_of(name: str, using: Runtime) -> float:
     """Return how long calls in flight may take when `mesh up` stops the service: it kills after `stop_timeout`."""
     service = None if using.environment is None else using.environment.service(name)
     return 10.0 if service is None else service.stop_timeout

@@ -8,62 +8,58 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import grpc
 import grpc.aio
 
 from mesh import engine
-from mesh.binding import drive_aio
+from mesh.binding.handler import FOREVER, INFRASTRUCTURE, LATE, arity_of, plain
+from mesh.binding.hearing_aio import hear
 from mesh.binding.status import STATUS, number_of
 from mesh.call import CURRENT, Arity, Attempt, Call, Outcome
 from mesh.chain import Chains
 
 _log = logging.getLogger("mesh")
 
-_FOREVER: Final = 1e9
-"""`time_remaining()` of a call without a deadline is None or about 9.2e18 seconds, by version of grpcio."""
 
-_LATE: Final = Outcome(4, "the server's time limit for this method passed")
+class Handlers(grpc.GenericRpcHandler):
+    """The handlers of a server, each wrapped once, and asked for by grpc at each call.
 
+    A call's object is made here and taken up by its handler, which runs in the same task: here its metadata is at hand,
+    there it would have to be converted again.
+    """
 
-INFRASTRUCTURE: Final = ("/grpc.health.v1.", "/grpc.reflection.")
-"""Methods that serve the mesh itself: they must answer when limits are reached, and are nobody's traffic."""
-
-
-class ServerInterceptor(grpc.aio.ServerInterceptor):
-    """Runs every call of a server through the chains."""
-
-    def __init__(self, chains: Chains) -> None:
+    def __init__(self, chains: Chains, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         self._chains = chains
-        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._handlers = tuple(handlers)
+        self._wrapped: dict[str, tuple[grpc.RpcMethodHandler[Any, Any], Arity]] = {}
 
-    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         method = handler_call_details.method
-        wrapped = self._wrapped.get(method)
-        if wrapped is None:
-            handler = await continuation(handler_call_details)
-            if handler is None:
-                return None
-            if method.startswith(INFRASTRUCTURE):
-                return handler
-            wrapped = self._wrapped[method] = self._wrap(method, handler)
-        return wrapped
+        known = self._wrapped.get(method)
+        if known is not None:
+            CURRENT.set(Call(method, known[1], metadata=handler_call_details.invocation_metadata))
+            return known[0]
+        for each in self._handlers:
+            handler = each.service(handler_call_details)
+            if handler is not None:
+                return self.wrap(method, handler)
+        return None
 
-    def _wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
-        arity = Arity(
-            f"{'stream' if handler.request_streaming else 'unary'}_"
-            f"{'stream' if handler.response_streaming else 'unary'}"
-        )
+    def wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return the handler as it is to run from now on."""
+        if method.startswith(INFRASTRUCTURE):
+            return handler
+        arity = arity_of(handler)
         behaviour = getattr(handler, arity.value)
-        if not (_is_coroutine_function(behaviour) or inspect.isasyncgenfunction(_plain(behaviour))):
+        if not (_is_coroutine_function(behaviour) or inspect.isasyncgenfunction(plain(behaviour))):
             _log.error("%s is a plain function; on a grpc.aio server the mesh needs `async def`", method)
             body: Callable[[Any, Any], Awaitable[Any]] = _refuse
-        elif inspect.isasyncgenfunction(_plain(behaviour)):
+        elif inspect.isasyncgenfunction(plain(behaviour)):
             body = self._handler(method, arity, _write_all(behaviour))
         else:
             body = self._handler(method, arity, behaviour)
@@ -73,44 +69,63 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
+        self._wrapped[method] = wrapped, arity
         return wrapped
 
     def _handler(
         self, method: str, arity: Arity, behaviour: Callable[[Any, Any], Awaitable[Any]]
     ) -> Callable[[Any, Any], Awaitable[Any]]:
         chains = self._chains
+        find, clock, random = chains.find, chains.clock, chains.random
 
         async def handle(request: Any, context: Any) -> Any:
+            call = CURRENT.get()
+            if call is None or call.started or call.method != method:
+                call = Call(method, arity, metadata=context.invocation_metadata() or ())
+                CURRENT.set(call)
             left = context.time_remaining()
-            if left is not None and left >= _FOREVER:
+            if left is not None and left >= FOREVER:
                 left = None
-            call = Call(
-                method,
-                arity,
-                metadata=context.invocation_metadata() or (),
-                timeout=left,
-                peer=context.peer,
-            )
-            CURRENT.set(call)
-
-            async def attempt(effect: Attempt) -> Outcome:
-                limit, deadline = effect.timeout, call.deadline
-                # grpc's core watches the caller's deadline; an earlier one is ours to watch.
-                if (
-                    limit is None
-                    or deadline is None
-                    or (left is not None and deadline >= call.started + left)
-                ):
-                    return await _once(behaviour, request, context)
-                return await _within(limit, behaviour, request, context)
-
-            flow = engine.run(chains.find(method, arity), call, chains.clock, chains.random)
+            call.timeout = left
+            call._peer = context.peer
+            call._auth = context.auth_context
+            chain = find(method, arity)
+            flow = engine.run(chain, call, clock, random)
+            body = behaviour
+            if chain.listens:
+                flow, body = hear(chain, call, clock, flow, request, behaviour)
+            # drive_aio.unary written out: three coroutines and a closure less for each call.
             try:
-                outcome = await drive_aio.unary(flow, attempt)
+                effect = next(flow)
+                while True:
+                    if type(effect) is Attempt:
+                        limit, deadline = effect.timeout, call.deadline
+                        # grpc's core watches the caller's deadline; an earlier one is ours to watch.
+                        if (
+                            limit is not None
+                            and deadline is not None
+                            and (left is None or deadline < call.started + left)
+                        ):
+                            outcome = await _within(limit, body, request, context)
+                        else:
+                            try:
+                                value = await body(request, context)
+                            except Exception as error:  # noqa: BLE001 - whatever a handler raises is an outcome
+                                outcome = _raised(error, context)
+                            else:
+                                code = context.code()
+                                outcome = Outcome(number_of(code) if code else 0, "", value)
+                        effect = flow.send(outcome)
+                    else:
+                        await asyncio.sleep(effect.seconds)  # type: ignore[union-attr]  # servers never COMMIT
+                        effect = next(flow)
+            except StopIteration as stop:
+                outcome = stop.value
             finally:
+                flow.close()
                 # A task that the handler leaves behind works for nobody who waits: it inherits no deadline any more.
                 call.deadline = None
-            if outcome.rejected_by or outcome is _LATE or outcome is engine.EXPIRED:
+            if outcome.rejected_by or outcome is LATE or outcome is engine.EXPIRED:
                 trailing = (*outcome.trailing, *call.trailing)
                 await context.abort(STATUS[outcome.code], outcome.details, trailing)
             if call.trailing:
@@ -122,12 +137,9 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         return handle
 
 
-async def _once(behaviour: Callable[[Any, Any], Awaitable[Any]], request: Any, context: Any) -> Outcome:
-    try:
-        value = await behaviour(request, context)
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is an outcome; it is raised again after settling
-        return Outcome(number_of(context.code()) or 2, context.details() or str(error), error=error)
-    return Outcome(number_of(context.code()), value=value)
+def _raised(error: Exception, context: Any) -> Outcome:
+    """Return how a handler's exception ends its call; it is raised again once the stages have settled."""
+    return Outcome(number_of(context.code()) or 2, context.details() or str(error), error=error)
 
 
 async def _within(
@@ -137,11 +149,12 @@ async def _within(
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            return await _once(behaviour, request, context)
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        return _LATE
+            value = await behaviour(request, context)
+    except TimeoutError as error:
+        return LATE if limit.expired() else _raised(error, context)
+    except Exception as error:  # noqa: BLE001 - as above
+        return _raised(error, context)
+    return Outcome(number_of(context.code()), value=value)
 
 
 def _write_all(behaviour: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Awaitable[None]]:
@@ -161,19 +174,19 @@ async def _refuse(request: Any, context: Any) -> None:  # noqa: ARG001 - grpc's 
     )
 
 
-def _plain(behaviour: Any) -> Any:
-    """Return the function behind a handler: itself, what a partial is of, or an object's `__call__`."""
-    while isinstance(behaviour, functools.partial):
-        behaviour = behaviour.func
-    if inspect.isfunction(behaviour) or inspect.ismethod(behaviour):
-        return behaviour
-    return type(behaviour).__call__
-
-
 def _is_coroutine_function(behaviour: Any) -> bool:
-    return inspect.iscoroutinefunction(_plain(behaviour))
+    return inspect.iscoroutinefunction(plain(behaviour))
 
 
-def interceptors(chains: Chains) -> list[grpc.aio.ServerInterceptor]:
-    """Return the interceptor that runs the chains on a grpc.aio server."""
-    return [ServerInterceptor(chains)]
+class ServerInterceptor(grpc.aio.ServerInterceptor):
+    """Runs every call of somebody else's server through the chains."""
+
+    def __init__(self, chains: Chains) -> None:
+        self._handlers = Handlers(chains, ())
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        wrapped = self._handlers.service(handler_call_details)
+        if wrapped is None:
+            handler = await continuation(handler_call_details)
+            wrapped = None if handler is None else self._handlers.wrap(handler_call_details.method, handler)
+        return wrapped

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -32,3 +33,13 @@ def number_of(code: grpc.StatusCode | int | None) -> int:
     if code is None:
         return 0
     return code if type(code) is int else _NUMBER.get(code, 2)  # type: ignore[arg-type]  # narrowed by the line
+
+
+def at_once(reading: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns that has nothing to wait for, as those that read an ended call of grpc.aio."""
+    try:
+        reading.send(None)
+    except StopIteration as stop:
+        return stop.value
+    reading.close()
+    raise RuntimeError("grpc.aio waited where it has nothing to wait for")

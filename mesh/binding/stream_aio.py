@@ -9,18 +9,19 @@ never read - the flow is closed and every stage settles once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import grpc
 import grpc.aio
 
+from mesh.binding import hearing_aio
+from mesh.binding.hearing import Ear, weakly
+from mesh.binding.race_aio import Start, StreamRacers
 from mesh.binding.status import STATUS, outcome_of, rpc_error
-from mesh.call import COMMIT, OPEN, Attempt, Effect, Outcome, Sleep
+from mesh.call import COMMIT, OPEN, Attempt, Choose, Effect, Outcome, Race, Sleep
 from mesh.engine import Flow
-
-Start = Callable[[Attempt], Awaitable[Any]]
-"""Starts an attempt: returns grpc's call object, already on its way."""
 
 DoneCallback = Callable[[Any], None]
 
@@ -30,10 +31,14 @@ _CANCELLED: Final = Outcome(1, "Locally cancelled by application!")
 class ResponseStream:
     """Drives one flow whose attempts answer with streams of messages."""
 
-    def __init__(self, flow: Flow, start: Start) -> None:
+    def __init__(self, flow: Flow, start: Start, ear: Ear | None = None) -> None:
         self._flow = flow
         self._start = start
+        self._ear = ear
+        if ear is not None:
+            ear.stop = weakly(self._conclude)
         self._wire: Any = None
+        self._racers: StreamRacers | None = None
         self._effect: Effect | None = None
         self._first: Any = None
         self._opening: asyncio.Task[None] | None = None
@@ -48,6 +53,8 @@ class ResponseStream:
         begun = False
         try:
             self._advance(None)
+            if self._ear is not None:
+                hearing_aio.watch(self._ear)
             await self._launch()
             begun = True
         finally:
@@ -56,7 +63,7 @@ class ResponseStream:
 
     # What the engine sees
 
-    def _advance(self, answer: Outcome | None) -> None:
+    def _advance(self, answer: Outcome | tuple[int, Outcome] | None) -> None:
         try:
             self._effect = self._flow.send(answer)
         except StopIteration as stop:
@@ -64,26 +71,48 @@ class ResponseStream:
             self._end(stop.value)
 
     async def _launch(self) -> None:
-        if type(self._effect) is Attempt:
-            self._wire = await self._start(self._effect)
+        effect = self._effect
+        if type(effect) is Attempt:
+            self._wire = await self._start(effect)
+            if self._outcome is not None:
+                self._wire.cancel()  # its first request was refused on the way
+        elif type(effect) is Race and effect.start is not None:
+            if self._racers is None:
+                self._racers = StreamRacers(self._start)
+            self._racers.launch(effect.start)
 
     async def _open(self) -> None:
         """Drive attempts until one has a first message, or the call is over."""
         opened = False
         try:
             while self._outcome is None and self._effect is not COMMIT:
-                if type(self._effect) is Sleep:
-                    await asyncio.sleep(self._effect.seconds)
-                    self._advance(None)
+                try:
+                    answer = await self._perform(self._effect)
+                except asyncio.CancelledError:
+                    if self._ear is None or not hearing_aio.is_judged(self._ear):
+                        raise
+                    continue
+                if self._outcome is None:
+                    self._advance(answer)
                     await self._launch()
-                else:
-                    outcome = await self._await_first()
-                    if self._outcome is None:
-                        self._advance(outcome)
             opened = True
         finally:
             if not opened:
                 self._close(_CANCELLED)
+
+    async def _perform(self, effect: Effect | None) -> Outcome | tuple[int, Outcome] | None:
+        if type(effect) is Sleep:
+            with contextlib.suppress(TimeoutError):
+                # Whoever cancels the call meanwhile need not be the task that waits here.
+                await asyncio.wait_for(self._ended.wait(), effect.seconds)
+            return None
+        if self._racers is not None:
+            if type(effect) is Race:
+                return await self._racers.wait(effect.wait)
+            if type(effect) is Choose:
+                self._wire, self._relaying, self._first = self._racers.choose(effect.number)
+                return None
+        return await self._await_first()
 
     async def _await_first(self) -> Outcome:
         messages = self._relaying = aiter(self._wire)
@@ -112,10 +141,14 @@ class ResponseStream:
         if self._outcome is None:
             outcome = _CANCELLED
             try:
-                yield self._first
-                self._first = None
-                async for message in self._relaying:  # type: ignore[union-attr]  # set by _await_first
-                    yield message
+                if self._ear is None:
+                    yield self._first
+                    self._first = None
+                    async for message in self._relaying:  # type: ignore[union-attr]  # set by _await_first
+                        yield message
+                else:
+                    async for message in hearing_aio.responses(self._ear, self._first, self._relaying):
+                        yield message
                 outcome = Outcome(0, committed=True)
             except grpc.aio.AioRpcError as error:
                 outcome = outcome_of(error)._replace(committed=True)
@@ -146,9 +179,21 @@ class ResponseStream:
             return False
         self._end(outcome)
         self._flow.close()
+        self._cancel_wires()
+        return True
+
+    def _conclude(self) -> None:
+        """End the call with what its ear has judged: of any answer the flow makes that."""
+        if self._outcome is None:
+            while self._outcome is None:  # a race is told first whom to choose
+                self._advance(None)
+            self._cancel_wires()
+
+    def _cancel_wires(self) -> None:
+        if self._racers is not None:
+            self._racers.cancel()
         if self._wire is not None:
             self._wire.cancel()
-        return True
 
     @property
     def outcome(self) -> Outcome | None:
@@ -195,6 +240,8 @@ class StreamHandle(ResponseStream):
         return remaining
 
     async def initial_metadata(self) -> grpc.aio.Metadata:
+        if self._racers is not None:
+            await self.opened()  # whose it will be, is not known before
         if self._wire is None:
             return grpc.aio.Metadata()
         metadata: grpc.aio.Metadata = await self._wire.initial_metadata()
@@ -223,7 +270,7 @@ class StreamHandle(ResponseStream):
 
     async def trailing_metadata(self) -> grpc.aio.Metadata:
         final = await self._final()
-        if final.trailing or self._wire is None or final.rejected_by:
+        if final.trailing or self._wire is None or final.rejected_by or final.answered_by:
             return grpc.aio.Metadata(*final.trailing)
         metadata: grpc.aio.Metadata = await self._wire.trailing_metadata()
         return metadata
@@ -246,6 +293,9 @@ class StreamStreamHandle(StreamHandle, grpc.aio.StreamStreamCall):  # type: igno
     """What a caller of a stream-stream method holds; grpc itself feeds written requests to the wire."""
 
     async def write(self, request: Any) -> None:
+        if self._ear is not None and self._ear.sent(request) is not None:
+            self._conclude()
+            raise rpc_error(await self._final())
         await self._wire.write(request)
 
     async def done_writing(self) -> None:

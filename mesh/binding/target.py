@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from mesh.config import address
 from mesh.config.address import Address
-from mesh.config.spec import Environment
+from mesh.config.spec import Environment, Service, Subset
 from mesh.errors import ConfigError
 from mesh.policy.problem import Problem, suggest
 
@@ -24,6 +25,8 @@ class Target(NamedTuple):
     """What gRPC's resolver is given."""
     services: tuple[str, ...] = ()
     """The gRPC services it is known to serve, whose connection policy holds."""
+    subsets: Mapping[str, str] = MappingProxyType({})
+    """What gRPC's resolver is given for each named part of it."""
 
 
 def resolve(target: str | Sequence[str], environment: Environment | None) -> Target:
@@ -62,10 +65,9 @@ def _named(name: str, environment: Environment | None) -> Target:
         raise ConfigError(
             [Problem("", f'target "{name}": not a service of {environment.file.name}{suggest(name, known)}')]
         )
-    if service.dns is not None:
-        return Target(name, f"dns:///{service.dns}", service.serves)
-    if service.endpoints:
-        return Target(name, static([str(address) for address in service.endpoints]), service.serves)
+    subsets = {subset.name: _uri(subset) for subset in service.subsets}
+    if service.dns is not None or service.endpoints:
+        return Target(name, _uri(service), service.serves, subsets)
     raise ConfigError(
         [
             Problem(
@@ -75,6 +77,10 @@ def _named(name: str, environment: Environment | None) -> Target:
             )
         ]
     )
+
+
+def _uri(place: Service | Subset) -> str:
+    return f"dns:///{place.dns}" if place.dns is not None else static([str(one) for one in place.endpoints])
 
 
 def static(addresses: Sequence[str]) -> str:

@@ -13,29 +13,55 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from mesh.binding import drive_aio
+from mesh.binding import drive_aio, hearing_aio
+from mesh.binding.hearing import Ear, weakly
+from mesh.binding.race_aio import Start
 from mesh.binding.status import STATUS, outcome_of, rpc_error
-from mesh.binding.stream_aio import Start
-from mesh.call import Attempt, Outcome
+from mesh.call import ABANDONED, Attempt, Outcome
 from mesh.engine import Flow
 
 
 class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # generic in the stubs only
     """What a caller of a stream-unary method holds."""
 
-    def __init__(self, flow: Flow, start: Start) -> None:
+    def __init__(self, flow: Flow, start: Start, ear: Ear | None, read: Callable[[bytes], Any]) -> None:
+        """`read` makes the message of a response's wire form."""
         self._start = start
+        self._read = read
+        self._ear = ear
+        if ear is not None:
+            ear.stop = weakly(self._cancel_wires)
         self._wire: Any = None
         self._started = asyncio.Event()
-        self._task = asyncio.ensure_future(drive_aio.unary(flow, self._attempt))
+        self._wires: dict[int, Any] = {}
+        self._task = asyncio.ensure_future(drive_aio.unary(flow, self._attempt, self._choose))
 
     async def _attempt(self, effect: Attempt) -> Outcome:
-        self._wire = wire = await self._start(effect)
+        ear = self._ear
+        if ear is not None and ear.alarm is None:
+            hearing_aio.watch(ear)
+        if ear is not None and ear.verdict is not None:
+            return ABANDONED  # of which the flow makes the verdict
+        self._wire = self._wires[effect.number] = wire = await self._start(effect)
         self._started.set()
+        if ear is not None and ear.verdict is not None:
+            wire.cancel()  # its first request was refused on the way
+            return ABANDONED
         try:
             return Outcome(0, value=await wire)
         except grpc.aio.AioRpcError as error:
             return outcome_of(error)
+        except asyncio.CancelledError:
+            if ear is None or not hearing_aio.is_judged(ear):
+                raise
+            return ABANDONED
+
+    def _cancel_wires(self) -> None:
+        for wire in self._wires.values():
+            wire.cancel()
+
+    def _choose(self, number: int) -> None:
+        self._wire = self._wires.get(number)
 
     async def _outcome(self) -> Outcome:
         """Wait for the end; whoever waits may be cancelled without ending the call."""
@@ -50,7 +76,7 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
         outcome: Outcome = yield from self._task.__await__()
         if outcome.code:
             raise rpc_error(outcome)
-        return outcome.value
+        return self._read(outcome.value) if outcome.answered_by else outcome.value
 
     def cancel(self) -> bool:
         return self._task.cancel()
@@ -87,7 +113,7 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
 
     async def trailing_metadata(self) -> grpc.aio.Metadata:
         outcome = await self._outcome()
-        if outcome.rejected_by or self._wire is None:
+        if outcome.rejected_by or outcome.answered_by or self._wire is None:
             return grpc.aio.Metadata(*outcome.trailing)
         metadata: grpc.aio.Metadata = await self._wire.trailing_metadata()
         return metadata
@@ -107,7 +133,11 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
         await (await self._open_wire()).wait_for_connection()
 
     async def write(self, request: Any) -> None:
-        await (await self._open_wire()).write(request)
+        wire = await self._open_wire()
+        if self._ear is not None and self._ear.sent(request) is not None:
+            self._cancel_wires()
+            raise rpc_error(await self._outcome())
+        await wire.write(request)
 
     async def done_writing(self) -> None:
         await (await self._open_wire()).done_writing()

@@ -12,6 +12,7 @@ import grpc.aio
 import pytest
 
 import mesh
+from mesh.binding.destination import Destination
 from mesh.binding.direct import Direct
 from mesh.binding.runtime import Runtime
 from mesh.call import Side
@@ -145,7 +146,7 @@ class CancelledAt(Awaitable[Any]):
 async def test_cancelled_at_each_await_of_the_chain():
     """The chain in the test's own task: each place where it waits is hit exactly, until a call gets through."""
     async with Cell() as cell, grpc.aio.insecure_channel(cell.node.address) as plain:
-        direct = Direct(plain, cell.client.chains(Side.CLIENT, "direct"))
+        direct = Direct(Destination(plain, cell.client.chains(Side.CLIENT, "direct")))
         outcomes = []
         for step in range(STEPS):
             task = asyncio.ensure_future(_run(CancelledAt(direct.unary(GET, b""), step)))

@@ -7,12 +7,18 @@ import json
 import pytest
 from google.protobuf import json_format
 
-from mesh.binding.capability import Owner, owners
+from mesh.binding.capability import INERT, Owner, inert, inert_at, owners
 from mesh.binding.service_config import channel_arguments, service_config
-from mesh.call import Side
+from mesh.call import Arity, Colour, Side
+from mesh.chain import Chains
+from mesh.errors import ConfigError
 from mesh.policy.connection import ConnectionPolicy
 from mesh.policy.problem import Problems
+from mesh.telemetry.telemetry import Telemetry
 from mesh.v1 import policy_pb2
+from tests.policy.test_table import table
+
+from .node import GET, runtime
 
 WRITTEN = {
     "load_balancing": "LOAD_BALANCING_PICK_FIRST",
@@ -33,6 +39,7 @@ WRITTEN = {
     "reconnect.max_backoff": "6s",
     "max_receive_bytes": 1000,
     "max_send_bytes": 2000,
+    "hash_header": "x-user",
 }
 """A value other than the default for every field of mesh.v1.Connection."""
 
@@ -44,6 +51,8 @@ def arguments(path: str = "") -> dict:
         tree = {section: {name: WRITTEN[path]}} if section else {name: WRITTEN[path]}
     if path.startswith("outlier_detection."):
         tree["outlier_detection"].setdefault("enabled", True)
+    if path == "hash_header":
+        tree["load_balancing"] = "LOAD_BALANCING_RING_HASH"
     at = Problems()
     policy = ConnectionPolicy.read(json_format.ParseDict(tree, policy_pb2.Connection()), at)
     assert not at
@@ -66,10 +75,26 @@ def test_no_section_has_two_owners(side):
     assert {1} == {len(owner) for owner in owners(side).values()}
 
 
+@pytest.mark.parametrize("kind", ["METHOD", "TARGET", "ENDPOINT"])
+def test_circuits_have_one_owner(kind):
+    """The chain, or gRPC's core where they are about single endpoints; on a channel of one's own that one does nothing."""
+    made = table(f"defaults: {{circuit_breaker: {{scope: CIRCUIT_BREAKER_SCOPE_{kind}}}}}")
+    chains = Chains(made, side=Side.CLIENT, target="shop", telemetry=Telemetry())
+    scope = chains.scope("/shop.v1.Shop/Get", Arity.UNARY_UNARY)
+    native = kind == "ENDPOINT"
+
+    names = {stage.name for stage in chains.find("/shop.v1.Shop/Get", Arity.UNARY_UNARY).per_attempt}
+    assert native == ("circuit_breaker" not in names)
+    assert native == ("outlier_detection_experimental" in json.dumps(service_config(made.connection())))
+    assert native == ("circuit_breaker" in inert_at(Colour.AIO, own=True)(scope))
+    assert "circuit_breaker" not in inert_at(Colour.AIO)(scope)
+
+
 def test_every_section_of_the_policy_has_an_owner():
     owned = set(owners(Side.CLIENT)) | set(owners(Side.SERVER))
 
-    assert {field.name for field in policy_pb2.Policy.DESCRIPTOR.fields} == owned
+    sections = {field.name for field in policy_pb2.Policy.DESCRIPTOR.fields}
+    assert sections - {"required"} == owned  # which is about the others
 
 
 def test_only_the_channel_is_native():
@@ -143,3 +168,48 @@ def test_the_service_config_in_full():
         ],
         "healthCheckConfig": {"serviceName": ""},
     } == json.loads(dict(channel_arguments(policy))["grpc.service_config"])
+
+
+# What some kinds of calls cannot have
+
+
+def test_every_limit_is_of_a_section_that_its_side_has():
+    for limit in INERT:
+        assert limit.section in owners(limit.side), limit
+        assert limit.reason
+
+
+@pytest.mark.parametrize("side", list(Side), ids=lambda side: side.value)
+@pytest.mark.parametrize("arity", list(Arity), ids=lambda arity: arity.value)
+def test_a_channel_of_the_meshs_own_under_asyncio_can_do_everything(side, arity):
+    assert {} == inert(side, arity, Colour.AIO)
+
+
+@pytest.mark.parametrize(
+    ("side", "arity", "own", "expected"),
+    [
+        (Side.CLIENT, Arity.UNARY_UNARY, False, {"route", "mirror"}),
+        (Side.CLIENT, Arity.UNARY_UNARY, True, {"route", "mirror", "connection", "hedge"}),
+        (Side.CLIENT, Arity.UNARY_STREAM, False, {"route", "mirror", "hedge", "stream"}),
+        (Side.SERVER, Arity.UNARY_UNARY, False, {"deadline"}),
+        (Side.SERVER, Arity.STREAM_UNARY, False, {"deadline", "stream"}),
+    ],
+)
+def test_what_plain_grpc_cannot_do(side, arity, own, expected):
+    assert expected == set(inert(side, arity, Colour.SYNC, own=own))
+
+
+def test_what_is_not_configured_is_not_spoken_of():
+    scope = runtime().chains(Side.CLIENT, "shop").scope(GET, Arity.UNARY_STREAM)
+
+    assert {} == inert_at(Colour.SYNC)(scope)
+
+
+def test_a_policy_that_requires_it_is_refused_where_it_does_nothing():
+    policies = "defaults: {deadline: {max_timeout: 1s}, required: [deadline]}"
+
+    runtime(policies).chains(Side.SERVER, "shop").find(GET, Arity.UNARY_UNARY)
+    with pytest.raises(
+        ConfigError, match=r'"deadline" must be enforced, but does nothing here: a handler.s thread'
+    ):
+        runtime(policies).chains(Side.SERVER, "shop", colour=Colour.SYNC).find(GET, Arity.UNARY_UNARY)

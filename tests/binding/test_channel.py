@@ -199,7 +199,7 @@ class Busy(Runtime):
         super().__init__()
         self._share = share
 
-    def chains(self, side: Side, target: str) -> Chains:
+    def chains(self, side: Side, target: str, **_: object) -> Chains:
         return Chains(
             self.policies,
             side=side,
@@ -293,7 +293,7 @@ async def test_a_connection_may_take_longer_than_the_first_backoff():
 def test_servers_allow_the_pings_that_policies_allow():
     """A policy may ask for a ping every 10 s; `Keepalive.read` refuses less."""
     least = KeepalivePolicy.read(policy_pb2.Keepalive(interval={"seconds": 10}), at := Problems())
-    allowed = dict(server_module._OPTIONS)["grpc.http2.min_ping_interval_without_data_ms"]
+    allowed = dict(server_module.OPTIONS)["grpc.http2.min_ping_interval_without_data_ms"]
 
     assert not at
     assert least is not None

@@ -8,20 +8,28 @@ import inspect
 import pytest
 
 import mesh
+import mesh.sync
 
 PUBLIC = {
     "gateway": ["Gateway", "RequestProblem", "Violation"],
     "mesh": [
+        "Call",
         "ChainError",
         "ConfigError",
         "MeshError",
+        "Outcome",
         "Server",
+        "Stage",
         "channel",
         "client_interceptors",
+        "place",
+        "report_load",
         "run",
         "server",
         "server_interceptors",
     ],
+    "mesh.sync": ["Server", "channel", "client_interceptors", "server", "server_interceptors"],
+    "mesh.simulate": ["Circuits", "Result", "Scenario", "Slice", "Summary", "load", "require", "run"],
 }
 SERVER = ["drain", "run", "serve", "start", "stop", "wait_for_termination"]
 """What an application calls; generated code calls `add_generic_rpc_handlers` and its sibling."""
@@ -42,7 +50,8 @@ def test_public_names_are_documented(package: str, name: str) -> None:
     assert inspect.getdoc(getattr(importlib.import_module(package), name))
 
 
-def test_what_a_server_can_do() -> None:
-    methods = {name for name in vars(mesh.Server) if not name.startswith(("_", "add_"))}
+@pytest.mark.parametrize("server", [mesh.Server, mesh.sync.Server])
+def test_what_a_server_can_do(server: type) -> None:
+    methods = {name for name in vars(server) if not name.startswith(("_", "add_"))}
 
     assert SERVER == sorted(methods)
