@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from mesh import chain
+from mesh.binding.capability import inert_at
 from mesh.binding.service_config import service_config
-from mesh.call import Arity, Side
+from mesh.call import Arity, Colour, Side
+from mesh.cli import why as reasons
+from mesh.cli.place import read_places
 from mesh.config import environment as environments
+from mesh.errors import ConfigError
+from mesh.policy import annotation, provenance
 from mesh.policy.connection import ConnectionPolicy
 from mesh.policy.problem import Problem, Problems, suggest
 from mesh.policy.table import PolicyTable, load
+from mesh.stage.copier import Copy
 from mesh.stage.scope import Scope, State
 from mesh.telemetry.telemetry import Telemetry
 from mesh.telemetry.tracing import Tracing
@@ -38,11 +45,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whose chain to print.",
 )
-def command(file: Path, method: str | None, side: str) -> None:
+@click.option("--why", is_flag=True, help="Print each field of the policy, too: its value, and who wrote it.")
+def command(file: Path, method: str | None, side: str, why: bool) -> None:
     """Print the chain of METHOD in the environment FILE: each stage in order, its values, and why it sits there.
 
     \b
       mesh explain mesh.yaml shop.v1.CatalogService/GetProduct
+      mesh explain mesh.yaml shop.v1.CatalogService/GetProduct --why
       mesh explain mesh.yaml                                      lists the methods
 
     What gRPC's own core enforces (load balancing, health checks, outlier detection) is printed below the stages. Of a
@@ -70,11 +79,70 @@ def command(file: Path, method: str | None, side: str) -> None:
     if at:
         _fail(at.list)
     telemetry = _telemetry(environment)
-    scopes = [Scope(_path(found), _arity(found), each, name, policy, telemetry, State()) for each in sides]
-    click.echo("\n\n".join([*plan, *(chain.explain(scope) for scope in scopes)]))
+    scopes = [
+        Scope(
+            _path(found),
+            _arity(found),
+            each,
+            name,
+            policy,
+            telemetry,
+            State(),
+            pool=schema.pool,
+            copier=_Nobody(),
+            subsets=None if target is None else tuple(subset.name for subset in target.subsets) or None,
+        )
+        for each in sides
+    ]
+    try:
+        chains = ["\n".join((chain.explain(scope), *_inert(scope))) for scope in scopes]
+    except ConfigError as error:
+        _fail(error.problems)
+    click.echo("\n\n".join([*plan, *chains]))
     if Side.CLIENT in sides:
         services = () if target is None else target.serves
         click.echo(_native(policies, services))
+    if why:
+        click.echo(f"\n{_provenance(environment, schema, found)}")
+
+
+class _Nobody:
+    """Who sends the copies of calls that are never made: a chain is only printed here."""
+
+    def send(self, copy: Copy) -> None:
+        """Send nothing."""
+
+
+_KINDS: Final = (
+    ("in mesh.sync", Colour.SYNC, False),
+    ("on interceptors of your own channel", Colour.AIO, True),
+    ("on those in mesh.sync", Colour.SYNC, True),
+)
+"""Where calls can be made that cannot have everything, beside a channel or server of the mesh."""
+
+
+def _inert(scope: Scope) -> Iterator[str]:
+    """Yield what does nothing where, each reason once."""
+    said: set[tuple[str, str]] = set()
+    for where, colour, own in _KINDS:
+        found = [item for item in inert_at(colour, own=own)(scope).items() if item not in said]
+        said.update(found)
+        if found:
+            said_of = (
+                f"{section} ({reason}{'; required: calls are refused' if section in scope.policy.required else ''})"
+                for section, reason in found
+            )
+            yield f"  inert    {where}: {'; '.join(said_of)}"
+
+
+def _provenance(environment: Environment, schema: Schema, method: MethodDescriptor) -> str:
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+    noted = annotation.find(_path(method), schema.pool)
+    layers = provenance.layers(environment.proto.policies, noted, _path(method))
+    sets = (FileDescriptorSet.FromString(file.read_bytes()).file for file in environment.descriptors)
+    places = read_places(itertools.chain.from_iterable(sets))
+    return reasons.render(provenance.trace(layers, idempotent=noted.idempotent), environment, places)
 
 
 def _telemetry(environment: Environment) -> Telemetry:

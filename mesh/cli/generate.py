@@ -41,7 +41,8 @@ def command(
 
     PROTO_DIR is the folder that import paths start from: protos/shop/v1/shop.proto is imported as
     "shop/v1/shop.proto" and becomes shop/v1/shop_pb2.py. The protos of grpc-mesh (mesh/v1, gateway/v1) and of
-    googleapis (google/api, google/rpc, google/type) can be imported without doing anything.
+    googleapis (google/api, google/rpc, google/type) can be imported without doing anything; buf/validate/validate.proto
+    with grpc-mesh[validation] installed.
 
     A second run does nothing unless something changed; the Python of deleted protos is removed.
 

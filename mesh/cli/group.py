@@ -13,6 +13,8 @@ COMMANDS: Final = {
     "check": ("mesh.cli.check", "Print every problem of an environment, without starting anything."),
     "up": ("mesh.cli.up", "Start an environment: every service, then the gateway."),
     "explain": ("mesh.cli.explain", "Print what happens to a method's calls, stage by stage."),
+    "simulate": ("mesh.cli.simulate", "Try a policy out on a modelled fleet, in virtual time."),
+    "policy": ("mesh.cli.policy", "A schema for editors, and what changes between two files."),
     "gateway": ("mesh.cli.gateway", "Turn gRPC servers into a REST API."),
 }
 """Name, module and one line of help: `mesh --help` imports none of the modules, which each hold a `command`."""

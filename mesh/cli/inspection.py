@@ -15,10 +15,12 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import DecodeError
 
+from mesh.cli.place import Places, read_places
 from mesh.config import Diagnostic, Environment
 from mesh.config.diagnostic import locate
 from mesh.config.environment import examine
 from mesh.errors import ConfigError
+from mesh.policy import fallback
 from mesh.policy import table as policies
 from mesh.policy.problem import Problem, Problems, suggest
 
@@ -76,9 +78,11 @@ class _Inspector:
             self._environment.proto.policies, Problems("policies"), schema.pool if complete else None
         )
         self._add(found)
-        places = _places(files)
+        places = read_places(files)
         if not found:
             self._check_annotations(known.values(), schema.pool, places)
+        if complete:
+            self._check_default_fallback(known, schema.pool)
         routes = compositions = 0
         # From half of the descriptors everything else would look wrong.
         if self._environment.gateway is not None and (complete or not self._environment.descriptors):
@@ -112,9 +116,7 @@ class _Inspector:
                     here.add(f'"{name}" is not a service of the descriptors{suggest(name, known)}')
         self._add(at.list)
 
-    def _check_annotations(
-        self, services: Iterable[ServiceDescriptor], pool: object, places: _Places
-    ) -> None:
+    def _check_annotations(self, services: Iterable[ServiceDescriptor], pool: object, places: Places) -> None:
         """Check the policies written in protos, on top of which the environment's are known to be right."""
         table = policies.PolicyTable(pool=pool)  # type: ignore[arg-type] # upb's pool has a class of its own
         for service in services:
@@ -123,7 +125,23 @@ class _Inspector:
                 table.policy(f"/{service.full_name}/{method.name}", at)
                 self._add_placed(at.list, places)
 
-    def _check_gateway(self, places: _Places) -> tuple[int, int]:
+    def _check_default_fallback(self, services: Iterable[str], pool: object) -> None:
+        """Check a fallback for every method against those that write none of their own."""
+        written = self._environment.proto.policies
+        at = Problems("policies.defaults.fallback")
+        own = {entry.service: entry for entry in written.services}
+        for name in services:
+            entry = own.get(name)
+            if entry is None or not entry.policy.HasField("fallback"):
+                but = (
+                    ()
+                    if entry is None
+                    else [one.method for one in entry.methods if one.policy.HasField("fallback")]
+                )
+                fallback.check(written.defaults, name, but, pool, at)  # type: ignore[arg-type] # as above
+        self._add(at.list)
+
+    def _check_gateway(self, places: Places) -> tuple[int, int]:
         """Have the gateway read what it would serve; what was found before is not said twice."""
         try:
             from gateway.load import load_environment
@@ -142,7 +160,7 @@ class _Inspector:
     def _add(self, problems: Iterable[Problem]) -> None:
         self._diagnostics += locate(self._file, self._environment.lines, problems)
 
-    def _add_placed(self, problems: Iterable[Problem], places: _Places) -> None:
+    def _add_placed(self, problems: Iterable[Problem], places: Places) -> None:
         """Add problems of which some are in protos: their paths begin with the full name of a method."""
         for problem in problems:
             place = places.get(problem.path.partition(" ")[0].replace("/", "."))
@@ -150,22 +168,6 @@ class _Inspector:
                 self._add([problem])
             else:
                 self._diagnostics.append(Diagnostic(*place, None, problem.path, problem.message))
-
-
-_Places = Mapping[str, tuple[str, int | None]]
-"""File and line of each method, by full name."""
-
-
-def _places(files: Iterable[FileDescriptorProto]) -> _Places:
-    places: dict[str, tuple[str, int | None]] = {}
-    for file in files:
-        lines = {tuple(location.path): location.span[0] + 1 for location in file.source_code_info.location}
-        for index, service in enumerate(file.service):
-            name = f"{file.package}.{service.name}".lstrip(".")
-            for position, method in enumerate(service.method):
-                # descriptor.proto: `service` is field 6 of a file, `method` field 2 of a service.
-                places[f"{name}.{method.name}"] = (file.name, lines.get((6, index, 2, position)))
-    return places
 
 
 def _count(number: int, noun: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ def command(file: str, no_table: bool, timeout: float) -> None:
     is started again, after a wait that grows. Ctrl-C stops everything in reverse order and lets calls in flight
     finish; a second Ctrl-C kills at once.
 
-    FILE is checked first, as `mesh check` does: with a problem, nothing is started and the exit code is 2.
+    FILE is checked first, as `mesh check` does: with a problem, nothing is started and the exit code is 2. While
+    everything runs, a change of its policies is checked too and reaches every process, without a restart.
 
     \b
     A command finds in its environment:
@@ -55,6 +57,7 @@ def command(file: str, no_table: bool, timeout: float) -> None:
 
 
 async def _run(environment: Environment, no_table: bool, timeout: float | None) -> int:  # noqa: ASYNC109 - of the start
+    from mesh.cli.follow import follow
     from mesh.cli.screen import Screen
     from mesh.up import StartError, Supervisor
 
@@ -90,8 +93,10 @@ async def _run(environment: Environment, no_table: bool, timeout: float | None) 
         where = f"; REST API at http://{supervisor.gateway}" if supervisor.gateway else ""
         screen.say(f"everything is healthy{where}; stop with Ctrl-C")
         showing = asyncio.create_task(screen.show(supervisor))
+        following = asyncio.create_task(follow(environment, supervisor, screen.say, os.environ))
         await asyncio.wait({showing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         showing.cancel()
+        following.cancel()
         (fault,) = await asyncio.gather(showing, return_exceptions=True)
         screen.say("stopping; Ctrl-C again kills at once")
         await supervisor.stop()

@@ -8,9 +8,9 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
-from mesh.config import address, header
+from mesh.config import address, header, reference
 from mesh.config.address import Address
-from mesh.config.spec import Environment, Gateway, Service, Telemetry
+from mesh.config.spec import Environment, Gateway, Service, Subset, Telemetry
 from mesh.policy.problem import Problems, suggest
 from mesh.policy.read import flag, number, seconds, whole
 from mesh.v1 import config_pb2
@@ -29,6 +29,7 @@ def read(proto: config_pb2.Environment, at: Problems, *, file: Path, lines: Mapp
     )
     _names(services, at.field("services"))
     _order(services, at.field("services"))
+    reference.check(proto.policies, services, at.field("policies"))
     return Environment(
         name=proto.name or file.parent.name,
         file=file,
@@ -82,6 +83,32 @@ def _service(proto: config_pb2.Service, at: Problems, folder: Path) -> Service:
         after=tuple(proto.after),
         start_timeout=seconds(proto, "start_timeout", at, default=30.0, least=0.1, most=_DAY),
         stop_timeout=seconds(proto, "stop_timeout", at, default=10.0, least=0.0, most=_DAY),
+        subsets=_subsets(proto, at.field("subsets")),
+    )
+
+
+def _subsets(proto: config_pb2.Service, at: Problems) -> tuple[Subset, ...]:
+    if proto.command and proto.subsets:
+        at.add("only for a service that `mesh up` does not start: the instances it starts are all the same")
+    seen: set[str] = set()
+    for index, subset in enumerate(proto.subsets):
+        here = at.item(index)
+        if not subset.name:
+            here.field("name").add("a subset needs a name")
+        elif not _NAME.fullmatch(subset.name):
+            here.field("name").add(f'"{subset.name}" is not the name of a subset: letters, digits, - and _')
+        elif subset.name in seen:
+            here.field("name").add(f'"{subset.name}" is the name of another subset already')
+        seen.add(subset.name)
+        if bool(subset.endpoints) == bool(subset.dns):
+            here.add("a subset has either endpoints or dns")
+    return tuple(
+        Subset(
+            name=subset.name,
+            endpoints=_endpoints(subset, at.item(index).field("endpoints")),
+            dns=_dns(subset.dns, at.item(index).field("dns")),
+        )
+        for index, subset in enumerate(proto.subsets)
     )
 
 
@@ -98,7 +125,7 @@ def _command(program: str, directory: Path, at: Problems) -> None:
         at.add(f'"{program}" is not a program that can be started')
 
 
-def _endpoints(proto: config_pb2.Service, at: Problems) -> tuple[Address, ...]:
+def _endpoints(proto: config_pb2.Service | config_pb2.Subset, at: Problems) -> tuple[Address, ...]:
     found: list[Address] = []
     for index, text in enumerate(proto.endpoints):
         parsed = address.parse(text)

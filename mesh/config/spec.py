@@ -13,6 +13,15 @@ DEFAULT_LISTEN = Address("127.0.0.1", 8080)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Subset:
+    """A named part of a service. Exactly one of `endpoints` and `dns` is not empty."""
+
+    name: str
+    endpoints: tuple[Address, ...] = ()
+    dns: Address | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One deployable unit. Exactly one of `command`, `endpoints` and `dns` is not empty."""
 
@@ -28,6 +37,7 @@ class Service:
     after: tuple[str, ...] = ()
     start_timeout: float = 30.0
     stop_timeout: float = 10.0
+    subsets: tuple[Subset, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

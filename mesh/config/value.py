@@ -32,7 +32,7 @@ _SECONDS = {
 }
 _FLOATS = frozenset({FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT})
 _DURATION = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?) ?([a-z]*)")
-_INTEGERS = {
+INTEGERS = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
@@ -73,8 +73,8 @@ def refusal(field: Field, node: yaml.Node, value: Any) -> str | None:
 
 def kind(field: Field) -> str:
     """Name what a field takes, for `"x" is not ...`."""
-    if field.cpp_type in _INTEGERS:
-        low, high = _INTEGERS[field.cpp_type]
+    if field.cpp_type in INTEGERS:
+        low, high = INTEGERS[field.cpp_type]
         return f"a whole number from {low} to {high}"
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return "true or false"

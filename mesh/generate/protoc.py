@@ -15,7 +15,9 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from mesh.generate import rule
 from mesh.generate.failure import clean
+from mesh.generate.rule import Rules
 from mesh.generate.source import Builtin, Source
 
 
@@ -50,7 +52,11 @@ def plugin(name: str) -> str | None:
 
 
 def run(
-    sources: Sequence[Source], folders: Sequence[Path], includes: Sequence[Path], installed: Builtin
+    sources: Sequence[Source],
+    folders: Sequence[Path],
+    includes: Sequence[Path],
+    installed: Builtin,
+    rules: Rules | None = None,
 ) -> Result:
     """Generate messages, stubs and their types for the sources."""
     with tempfile.TemporaryDirectory(prefix="mesh-generate-") as name:
@@ -69,6 +75,10 @@ def run(
             *(f"--plugin={tool}={plugin(tool)}" for tool in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")),
             *(source.name for source in sources),
         ]
+        if rules is not None:
+            (work / "rules").write_bytes(rules.descriptors)
+            command.append(f"--descriptor_set_in={work / 'rules'}")
+            command += [rule.NAME] if rules.generated else []
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
         user = [*folders, *includes]
         errors, warnings = clean(done.stderr, lambda name: _shown(name, user), map(str, user))

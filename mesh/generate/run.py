@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mesh.generate import layout, output, protoc, source, stamp
+from mesh.generate import layout, output, protoc, rule, source, stamp
 
 
 class GenerateError(Exception):
@@ -58,8 +58,9 @@ def generate(request: Request) -> Report:
         raise GenerateError([f"{' and '.join(missing)} not installed: pip install 'grpc-mesh[generate]'"])
     installed = source.builtin()
     sources, problems = source.find(request.folders, installed)
-    if problems:
-        raise GenerateError(problems)
+    rules, unresolved = rule.find(sources, request.folders, request.includes)
+    if problems or unresolved:
+        raise GenerateError([*problems, *unresolved])
     if not sources:
         raise GenerateError(
             [
@@ -81,7 +82,7 @@ def generate(request: Request) -> Report:
             last, folders=folders, options=options, found=found, base=base
         ):
             return Report(protos=len(sources), files=len(last.outputs))
-    result = protoc.run(sources, request.folders, request.includes, installed)
+    result = protoc.run(sources, request.folders, request.includes, installed, rules)
     if result.errors:
         raise GenerateError(result.errors)
     outputs = {(base / name).resolve(): known for name, known in (last.outputs if last else {}).items()}

@@ -10,7 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 _FORMAT = 1
-_TOOLS = ("grpc-mesh", "grpcio-tools", "mypy-protobuf", "protobuf", "googleapis-common-protos")
+_TOOLS = (
+    "grpc-mesh",
+    "grpcio-tools",
+    "mypy-protobuf",
+    "protobuf",
+    "googleapis-common-protos",
+    "protovalidate",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import os
 import random
@@ -22,6 +23,7 @@ from mesh.up.log import Log
 from mesh.up.machine import State
 from mesh.up.measure import Meter, Row
 from mesh.up.process import Guardian, Launch, Process
+from mesh.v1 import config_pb2
 
 GATEWAY = "gateway"
 START_TIMEOUT = 120.0
@@ -66,6 +68,8 @@ class Supervisor:
         self._meter = Meter()
         self._dead = False
         self._stopping: asyncio.Task[None] | None = None
+        self._endpoints: dict[str, list[Address]] = {}
+        self._listen: Address | None = None
 
     @property
     def processes(self) -> Sequence[Process]:
@@ -107,6 +111,21 @@ class Supervisor:
             process.restart()
             await self._until(functools.partial(_is_back, process, started))
 
+    def push(self, policies: config_pb2.Policies) -> None:
+        """Have every process follow new policies, which are known to be right; nothing is restarted.
+
+        They read them where they read the environment, so one that is started again later finds them too.
+        """
+        proto = config_pb2.Environment()
+        proto.CopyFrom(self.environment.proto)
+        proto.policies.CopyFrom(policies)
+        self.environment = dataclasses.replace(self.environment, proto=proto)
+        text = resolve(self.environment, self._endpoints, self._listen)
+        # By a rename: whoever looks sees the old file or the new one, and never half of one.
+        beside = self.config.with_suffix(".next")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(self.config)
+
     async def measure(self) -> list[Row]:
         """Return one row for each service, the gateway last, with rates since about ten seconds ago."""
         return await self._meter.measure(self.environment, self._processes, asyncio.get_running_loop().time())
@@ -138,6 +157,7 @@ class Supervisor:
         if listen is not None:
             listen = listen if listen.port else listen._replace(port=next(addresses).port)
             self.gateway = listen.reachable
+        self._endpoints, self._listen = endpoints, listen
         self.config = _write(environment.file.parent, resolve(environment, endpoints, listen))
         await self._guardian.start()
         for service in started:

@@ -118,6 +118,20 @@ def test_names_in_policies_are_checked_against_descriptors(shop):
     ]
 
 
+def test_a_default_fallback_must_fit_every_method_that_has_none_of_its_own(shop):
+    shop(
+        environment=ENVIRONMENT
+        + "policies:\n  defaults: {fallback: {method: GetItem}}\n"
+        + "  services: [{service: shop.v1.ShopService, policy: {fallback: {enabled: false}}}]\n"
+    )
+
+    (problem,) = problems()
+    assert problem.startswith(
+        "mesh.yaml:8: policies.defaults.fallback.method: /shop.v1.PageService/GetPage: "
+    )
+    assert '"GetItem" is not a method of shop.v1.PageService' in problem
+
+
 def test_what_the_gateway_exposes_must_be_there_and_served(shop):
     shop(environment=ENVIRONMENT.replace('0"}', '0", services: [shop.v1.Nothing, shop.v1.ShopService]}').replace("    serves: [shop.v1.ShopService]\n", ""))  # fmt: skip
 

@@ -12,9 +12,14 @@ PROTO = """
 syntax = "proto3";
 package shop.v1;
 import "gateway/v1/annotations.proto";
+import "mesh/v1/annotations.proto";
 message Empty {}
 service Shop {
-  rpc Get(Empty) returns (Empty) { option idempotency_level = NO_SIDE_EFFECTS; }
+  option (mesh.v1.service_policy) = { circuit_breaker: { window: { seconds: 7 } } };
+  rpc Get(Empty) returns (Empty) {
+    option idempotency_level = NO_SIDE_EFFECTS;
+    option (mesh.v1.method_policy) = { retry: { max_attempts: 2 } };
+  }
   rpc Buy(Empty) returns (Empty);
   rpc Watch(Empty) returns (stream Empty);
   rpc Page(Empty) returns (Empty) {
@@ -28,6 +33,7 @@ descriptors: [shop.binpb]
 services:
 - {name: shop, serves: [shop.v1.Shop], endpoints: [127.0.0.1:50051]}
 policies:
+  defaults: {retry: {max_attempts: 3, codes: [STATUS_CODE_ABORTED]}}
   services:
   - service: shop.v1.Shop
     policy: {connection: {load_balancing: LOAD_BALANCING_WEIGHTED_ROUND_ROBIN}}
@@ -60,7 +66,7 @@ def test_a_chain_with_its_values_and_reasons(environment):
         "trace", "metrics", "deadline", "retry", "circuit_breaker", "client_concurrency", "attempt_metrics",
     ] == order  # fmt: skip
     assert "default 0.5s" in result.output
-    assert "4 attempts on UNAVAILABLE (the proto says it is idempotent)" in result.output
+    assert "4 attempts on ABORTED (the proto says it is idempotent)" in result.output
     assert "because each attempt must ask the breaker again" in result.output
     assert "weighted_round_robin" in result.output
 
@@ -74,13 +80,48 @@ def test_sampling_is_the_environments(environment):
 
 
 def test_what_is_absent_says_why(environment):
-    result = explain(environment, "shop.v1.Shop/Buy", "--side", "client")
+    keyless = environment.with_name("keyless.yaml")
+    keyless.write_text(
+        CONFIG.replace("retry: {max_attempts: 3,", "retry: {max_attempts: 3, idempotency_key: false,")
+    )
+
+    result = explain(keyless, "shop.v1.Shop/Buy", "--side", "client")
 
     assert "retry (the proto does not say the method is idempotent (idempotency_level)" in result.output
 
 
 def test_a_stream_has_no_default_deadline(environment):
     assert "no default" in explain(environment, "shop.v1.Shop/Watch", "--side", "server").output
+
+
+def test_why_names_who_wrote_each_field_and_who_lost(environment):
+    output = explain(environment, "shop.v1.Shop/Get", "--why").output
+    why = [" ".join(line.split()) for line in output[output.index("\npolicy:") :].splitlines()]
+
+    for line in (
+        "retry.max_attempts 4 mesh.yaml:11 services[0].methods[0].policy (over defaults 3, method option 2)",
+        "retry.codes [STATUS_CODE_ABORTED] mesh.yaml:6 defaults",
+        "retry.scope RETRY_SCOPE_IDEMPOTENT built in",
+        "deadline.default_timeout 0.5s mesh.yaml:11 services[0].methods[0].policy",
+        "circuit_breaker.window 7s shop.proto:7 service option of shop.v1.Shop",
+        "connection.load_balancing LOAD_BALANCING_WEIGHTED_ROUND_ROBIN mesh.yaml:9 services[0].policy",
+    ):
+        assert line in why
+
+
+def test_what_does_nothing_on_which_channels_is_said(environment):
+    strict = environment.with_name("strict.yaml")
+    strict.write_text(
+        CONFIG.replace("defaults: {", "defaults: {stream: {max_age: 60s}, required: [stream], ")
+    )
+
+    output = explain(strict, "shop.v1.Shop/Watch", "--side", "client").output
+
+    assert (
+        "inert    in mesh.sync: stream (a thread that waits for a message has no timer beside it; "
+        "required: calls are refused)"
+    ) in output
+    assert "inert    on interceptors of your own channel: connection (" in output
 
 
 def test_without_a_method_they_are_listed(environment):

@@ -89,6 +89,25 @@ def test_runs_until_told_to_stop(up, number):
     assert survivors() == []
 
 
+def test_an_edit_of_the_policies_reaches_the_processes_and_a_wrong_one_does_not(up, tmp_path):
+    text = "services: [{name: a, command: [python, server.py]}]\npolicies: {defaults: {retry: {max_attempts: %s}}}\n"
+    run = up(text % 3)
+    run.until_said("everything is healthy")
+    (resolved,) = (tmp_path / ".mesh/run").glob("*.yaml")
+
+    (tmp_path / "mesh.yaml").write_text(text % 99)
+    run.until_said('policies.defaults.retry.max_attempts: "99" is out of range, must be 2 to 10')
+    run.until_said("mesh.yaml is not followed")
+    assert "max_attempts: 3" in resolved.read_text()
+
+    (tmp_path / "mesh.yaml").write_text(text % 7 + "name: other\n")
+    run.until_said("every process is told of the new policies")
+    assert "max_attempts: 7" in resolved.read_text()
+    assert "name: changed; takes effect when the process starts again" in run.text()
+
+    assert run.end(signal.SIGINT) == 0
+
+
 def test_a_second_ctrl_c_kills_at_once(up):
     run = up("services: [{name: a, command: [python, server.py, stubborn, fork], stop_timeout: 60s}]")
     run.until_said("everything is healthy")

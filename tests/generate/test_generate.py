@@ -304,6 +304,49 @@ def test_vendored_copies_of_installed_protos_are_imported_and_not_generated(proj
     assert not Path("gen/mesh").exists()
 
 
+RULED = """\
+syntax = "proto3";
+package catalog.v1;
+import "buf/validate/validate.proto";
+message Product { string id = 1 [(buf.validate.field).string.min_len = 1]; }
+"""
+
+
+def test_rules_of_requests_need_no_proto_of_the_users(project):
+    write("protos/catalog/v1/types.proto", RULED)
+
+    run(out="gen")
+
+    assert "gen/buf/validate/validate_pb2.py" in [f"gen/{name}" for name in files("gen")]
+    assert "CatalogServiceStub x" == python(USE, "gen")
+    rules = "import protovalidate; from catalog.v1 import types_pb2 as t; print(len(protovalidate.collect_violations(t.Product())))"
+    assert "1" == python(rules, "gen")
+    assert not run(out="gen").changed
+
+
+def test_a_copy_of_the_rules_proto_comes_first(project):
+    write("protos/catalog/v1/types.proto", RULED)
+    write(
+        "vendored/buf/validate/validate.proto",
+        'syntax = "proto2";\npackage buf.validate;\nimport "google/protobuf/descriptor.proto";\n'
+        "message Text { optional uint64 min_len = 2; }\nmessage Rules { optional Text string = 14; }\n"
+        "extend google.protobuf.FieldOptions { optional Rules field = 1159; }\n",
+    )
+
+    run(out="gen", includes=(Path("vendored"),))
+
+    assert not Path("gen/buf").exists()
+
+
+def test_rules_without_protovalidate_are_refused_with_what_to_install(project, monkeypatch):
+    write("protos/catalog/v1/types.proto", RULED)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "protovalidate" else True)
+
+    assert [
+        "protos/catalog/v1/types.proto: buf/validate/validate.proto comes with protovalidate: pip install 'grpc-mesh[validation]'"
+    ] == problems(out="gen")
+
+
 def test_several_folders(project):
     write("more/stock/v1/stock.proto", 'syntax = "proto3";\npackage stock.v1;\nimport "catalog/v1/types.proto";\nmessage A { catalog.v1.Product p = 1; }\n')  # fmt: skip
 
