@@ -39,7 +39,11 @@ examples:
   python -m bench --only codec                   the JSON codec beside json_format
 """
 
-_ALONE = {"codec": "the JSON codec beside json_format", "telemetry": "what each stage of telemetry costs"}
+_ALONE = {
+    "codec": "the JSON codec beside json_format",
+    "telemetry": "what each stage of telemetry costs",
+    "deadline": "how exactly calls end at their deadline",
+}
 """Benchmarks in one process, that print their own tables."""
 
 

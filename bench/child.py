@@ -41,8 +41,8 @@ def _pin(*, measured: bool) -> None:
         os.sched_setaffinity(0, {last} if measured else set(others))
 
 
-async def obey(ready: Any, orders: Orders) -> None:
-    """Say `ready`, then answer orders until stdin ends; then end the process.
+async def obey(ready: Any, orders: Orders, *, end: Callable[[], None] | None = None) -> None:
+    """Say `ready`, then answer orders until stdin ends; then call `end` and end the process.
 
     What the process prints from here on (an access log) goes to /dev/null: written, but read by nobody.
     """
@@ -61,6 +61,8 @@ async def obey(ready: Any, orders: Orders) -> None:
         except Exception as error:  # noqa: BLE001 - whatever went wrong is told to whoever ordered it
             answer = {"error": _describe(error)}
         _say(answers, answer)
+    if end is not None:
+        end()
     # Nothing is left to lose, and clients and servers torn down in any order would only complain.
     os._exit(0)
 

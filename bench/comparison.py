@@ -16,6 +16,8 @@ class Comparison:
     """What is asked of a server: `rpc`, `order` or `page`; empty for clients, which make their own calls."""
     contenders: tuple[tuple[str, str], ...]
     """Modules of bench.contenders, each with what the report calls it."""
+    missing: str = ""
+    """Who is not compared, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +45,11 @@ COMPARISONS: Final = (
             ("client_arguments", "grpc.aio + our channel arguments"),
             ("client_idle", "grpc.aio + an idle interceptor"),
             ("client_mesh", "mesh.channel"),
+            ("client_features", "grpc.aio + interceptors by hand"),
             ("client_otel", "grpc.aio + otel instrumentation"),
+            ("client_envoy", "grpc.aio + its Envoy sidecar"),
         ),
+        missing="grpc-client-kit is not among them: it needs Python 3.12, and this environment is the mesh's oldest, 3.11",
     ),
     Comparison(
         name="server",

@@ -10,21 +10,30 @@ from typing import Any
 import orjson
 
 from bench import child, pace
-from bench.serving import Serving
+from bench.serving import Calling, Serving
 
 
 async def main(name: str, backends: Mapping[str, str]) -> None:
-    started: Serving | pace.Call = await importlib.import_module(f"bench.contenders.{name}").start(backends)
+    started: Serving | Calling | pace.Call = await importlib.import_module(f"bench.contenders.{name}").start(
+        backends
+    )
     orders: dict[str, Any] = {"settle": child.settle, "mark": child.mark}
     if isinstance(started, Serving):
         await child.obey(started.address, orders)
         return
     call = started
+    if isinstance(started, Calling):
+        call, other = started.call, started
+
+        async def mark() -> float:
+            return await child.mark() + other.cpu()
+
+        orders |= {"mark": mark}
 
     async def run(concurrency: int, rate: float, seconds: float) -> list[int]:
         return await pace.run(call, concurrency=concurrency, rate=rate, seconds=seconds)
 
-    await child.obey("", orders | {"run": run})
+    await child.obey("", orders | {"run": run}, end=started.end if isinstance(started, Calling) else None)
 
 
 if __name__ == "__main__":

@@ -155,6 +155,8 @@ def _table(comparison: Comparison, table: Sequence[Row]) -> Iterator[str]:
                 f"{row.p50:>7.2f}{row.p99:>8.2f}{row.rate:>9.0f}"
             )
         yield f"    {_surroundings(comparison, of_load)}"
+    if comparison.missing:
+        yield f"  ({comparison.missing})"
 
 
 def _surroundings(comparison: Comparison, table: Sequence[Row]) -> str:

@@ -1,8 +1,11 @@
-"""What a server contender hands over when it is up."""
+"""What a contender hands over when it is up, if that is more than the call it makes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+from bench import pace
 
 
 class Serving(NamedTuple):
@@ -11,3 +14,13 @@ class Serving(NamedTuple):
     address: str
     kept: object
     """What must not be collected: event loops hold tasks weakly, and a dropped grpc.aio server stops."""
+
+
+class Calling(NamedTuple):
+    """A client contender that has another process do part of its work."""
+
+    call: pace.Call
+    cpu: Callable[[], float]
+    """The CPU seconds of the other process."""
+    end: Callable[[], None]
+    """Ends the other process."""

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 
 from mesh.call import Arity, Call, Outcome, Side
-from mesh.engine import Stage
+from mesh.contract import Stage
 from mesh.policy.observe import AccessLogPolicy, MetricsPolicy, TracePolicy
 from mesh.policy.policy import Policy
 from mesh.stage import access_log, attempt_metrics, metrics, trace

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from mesh.call import Side
-from mesh.chain import ORDER, Slot, Span
+from mesh.order import ORDER, Slot, Span
 
 STAGES_HEAD = """\
-<!-- Rendered from mesh.chain.ORDER by docs/generate.py: edit that, then `make docs`. -->
+<!-- Rendered from mesh.order.ORDER by docs/generate.py: edit that, then `make docs`. -->
 
 # Stages
 

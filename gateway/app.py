@@ -162,7 +162,7 @@ class Gateway:
         finally:
             self._watch.end(exchange)
             now = time.monotonic()
-            durations.record(exchange.status or CLIENT_CLOSED, now - exchange.started)
+            durations[exchange.status or CLIENT_CLOSED].record(now - exchange.started)
             if self._log is not None and not (exchange.route == "" and exchange.path in _PROBES):
                 self._log.write(exchange, now)
             if span is not None:

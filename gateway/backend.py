@@ -11,9 +11,10 @@ import grpc.aio
 from gateway.compose import Plan, Result, execute
 from mesh.binding.direct import Direct
 from mesh.binding.runtime import Runtime
-from mesh.binding.service_config import channel_arguments
+from mesh.binding.service_config import ChannelArguments
+from mesh.binding.site import Site
 from mesh.binding.target import resolve
-from mesh.call import Arity, Call, Code, Metadata, Outcome, Side
+from mesh.call import Arity, Call, Code, Metadata, Outcome
 
 
 class Backends:
@@ -24,7 +25,7 @@ class Backends:
         self._runtime = runtime
         self._targets = targets
         self._plans = plans
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._sites: dict[str, Site] = {}
         self._direct: dict[str, Direct] = {}
         """By target."""
         self._of_method: dict[str, Direct] = {}
@@ -33,23 +34,22 @@ class Backends:
         """Make the channels, in the event loop that will use them. Connecting begins now and is not waited for."""
         for target in dict.fromkeys(self._targets.values()):
             found = resolve(target, self._runtime.environment)
-            arguments = channel_arguments(self._runtime.policies.connection(found.services))
-            channel = grpc.aio.insecure_channel(found.uri, options=arguments)
-            channel.get_state(try_to_connect=True)
-            self._channels[target] = channel
-            self._direct[target] = Direct(channel, self._runtime.chains(Side.CLIENT, found.name, native=True))
+            site = self._sites[target] = Site(found, self._runtime, _open, native=True)
+            site.home.channel.get_state(try_to_connect=True)
+            self._direct[target] = Direct(site.home, site.pick)
 
     async def close(self) -> None:
         """Close the channels; calls in flight are cancelled."""
-        channels, self._channels = self._channels, {}
+        sites, self._sites = self._sites, {}
         self._direct.clear()
         self._of_method.clear()
-        for channel in channels.values():
-            await channel.close()
+        for site in sites.values():
+            await site.close()
+            await site.home.close()
 
     @property
     def is_open(self) -> bool:
-        return len(self._channels) == len(set(self._targets.values()))
+        return len(self._sites) == len(set(self._targets.values()))
 
     def find(self, method: str) -> Direct:
         """Return the way to `/package.Service/Method`."""
@@ -83,7 +83,11 @@ class Backends:
         return await execute(plan, request, invoke, now=time.monotonic, deadline=deadline)
 
     def __repr__(self) -> str:
-        return f"<Backends {len(self._channels)} of {len(set(self._targets.values()))} open>"
+        return f"<Backends {len(self._sites)} of {len(set(self._targets.values()))} open>"
+
+
+def _open(uri: str, arguments: ChannelArguments) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(uri, options=arguments)
 
 
 def _within(method: str, deadline: float | None, parent: Call | None) -> Call | None:

@@ -22,6 +22,7 @@ from gateway.app import Gateway
 from gateway.blueprint import Blueprint
 from gateway.composed import add_composed
 from gateway.load import Source, load
+from mesh.binding import reload
 from mesh.binding.runtime import settings_of
 from mesh.binding.server import server as grpc_server
 from mesh.config.address import Address
@@ -82,6 +83,7 @@ class Worker:
         http = http_server(gateway, self._job.listen)
         rpc = self._rpc_server(blueprint, gateway)
         serving = asyncio.ensure_future(http.serve())
+        watcher = reload.watch(blueprint.runtime, os.environ)
         try:
             await until_listening(self._job.listen, serving)
             if rpc is not None:
@@ -96,6 +98,8 @@ class Worker:
             told.cancel()
             await self._drain(gateway, http, rpc, serving, blueprint.settings.stop_timeout)
         finally:
+            if watcher is not None:
+                watcher.stop()
             if not serving.done():
                 http.stop()
                 await _first(serving, seconds=_LAST_WORDS)

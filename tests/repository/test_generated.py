@@ -82,7 +82,7 @@ def test_code_without_a_proto_is_stale(copy: Path) -> None:
 
 
 def test_docs_older_than_the_order_are_stale(copy: Path) -> None:
-    edit(copy / "mesh/chain.py", "nearest the wire", "next to the wire")
+    edit(copy / "mesh/order.py", "nearest the wire", "next to the wire")
 
     status, output = make(copy, "check-generated")
 

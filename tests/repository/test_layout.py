@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from mesh.chain import ORDER
+from mesh.order import ORDER
 from mesh.v1 import policy_pb2
 
 ROOT = Path(__file__).parents[2]

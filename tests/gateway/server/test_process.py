@@ -115,6 +115,19 @@ def test_no_request_fails_while_it_drains(start, environment):
     assert [error for fresh, error in failed if not (fresh and isinstance(error, ConnectionError))] == []
 
 
+def test_an_edit_of_the_policies_reaches_a_running_gateway(start, environment):
+    file = environment()
+    gateway = start("gateway", "--config", file)
+    assert get(gateway.port, "/v1/books/slow")[0] == 200
+    with open(file, "a", encoding="utf-8") as mesh:
+        mesh.write("policies: {defaults: {deadline: {max_timeout: 0.02s}}}\n")
+
+    until(lambda: get(gateway.port, "/v1/books/slow")[0] == 504, seconds=5.0)
+
+    gateway.signal()
+    assert gateway.end() == 0
+
+
 def test_workers_share_the_port_are_replaced_and_end_together(start, environment):
     gateway = start("gateway", "--config", environment(workers=2))
     port = gateway.port
