@@ -282,3 +282,17 @@ def test_defaults_decide_nothing(clock):
 
 def test_a_chain_names_its_stages():
     assert "<Chain recorder, slow>" == repr(Chain((Recorder(),), (Slow(1.0),)))
+
+
+def test_another_method_may_answer_with_a_stream(clock):
+    _, flow = start(Chain(fallback=Instead("/a.B/Cheap")), clock)
+    next(flow)
+    flow.send(DOWN)
+
+    assert COMMIT is flow.send(OPEN)
+    ended = Outcome(0, committed=True)
+    assert ended is finish(flow, ended)
+
+
+def test_a_stage_says_what_it_is():
+    assert "<Recorder recorder>" == repr(Recorder())

@@ -328,3 +328,22 @@ def test_retryable_codes_are_numbers():
     policy = table("defaults: {retry: {codes: [STATUS_CODE_ABORTED]}}").policy("/a.B/C")
 
     assert frozenset({int(Code.ABORTED)}) == policy.retry.codes
+
+
+def test_tables_and_problems_say_what_they_hold():
+    assert "<PolicyTable services=1 methods=1>" == repr(
+        table("services: [{service: shop.v1.Shop, methods: [{method: Get, policy: {retry: {}}}]}]")
+    )
+    at = Problems()
+    at.field("retry").add("wrong")
+    assert "<Problems at the root: 1>" == repr(at)
+
+
+def test_methods_of_an_unknown_service_are_one_problem_not_two():
+    policies = json_format.ParseDict(
+        {"services": [{"service": "shop.v1.Shpo", "methods": [{"method": "Get"}]}]}, config_pb2.Policies()
+    )
+
+    _, problems = load(policies, pool=described())
+
+    assert ["policies.services[0].service"] == [problem.path for problem in problems]
