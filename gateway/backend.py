@@ -12,7 +12,7 @@ from gateway.compose import Plan, Result, execute
 from mesh.binding.direct import Direct
 from mesh.binding.runtime import Runtime
 from mesh.binding.service_config import ChannelArguments
-from mesh.binding.site import Site
+from mesh.binding.site_aio import Site
 from mesh.binding.target import resolve
 from mesh.call import Arity, Call, Code, Metadata, Outcome
 

@@ -15,6 +15,7 @@ from gateway.compose import Plan
 from gateway.edge.header import matcher
 from mesh.binding.status import STATUS
 from mesh.call import CURRENT, Code, Metadata, Outcome
+from mesh.stage.detail import STATUS_DETAILS
 
 
 class GrpcServer(Protocol):
@@ -70,5 +71,5 @@ def _handler(plan: Plan, backends: Backends, passes: Callable[[str], bool]) -> A
 
 async def _abort(context: grpc.aio.ServicerContext[bytes, bytes], outcome: Outcome) -> None:
     # Trailers of the step that failed: its typed details are the answer's.
-    details = tuple((key, value) for key, value in outcome.trailing if key == "grpc-status-details-bin")
+    details = tuple((key, value) for key, value in outcome.trailing if key == STATUS_DETAILS)
     await context.abort(STATUS[outcome.code], outcome.details, details)

@@ -118,9 +118,9 @@ class Call:
     """One call, as its stages see it. Stages may read every field and write those marked (stages)."""
 
     __slots__ = (
-        "_auth",
-        "_peer",
         "arity",
+        "ask_auth",
+        "ask_peer",
         "attempt",
         "deadline",
         "delay",
@@ -164,8 +164,10 @@ class Call:
         """What the caller allowed, in seconds from `started`; None when it set no limit."""
         self.parent = parent
         """The server call in whose handler this client call is made, if any."""
-        self._peer = peer
-        self._auth = auth
+        self.ask_peer = peer
+        """Asks grpc who called; None on a client. Set by the binding."""
+        self.ask_auth = auth
+        """Asks grpc what the connection proved; None on a client. Set by the binding."""
         self.replayable = replayable
         """The request can be sent again: unary, or a collection instead of a one-shot iterator."""
         self.started = 0.0
@@ -206,12 +208,12 @@ class Call:
     @property
     def peer(self) -> str:
         """Who called, as grpc writes it: `ipv4:127.0.0.1:50051`; empty on a client. Asked for only when it is read."""
-        return "" if self._peer is None else self._peer()
+        return "" if self.ask_peer is None else self.ask_peer()
 
     @property
     def auth(self) -> AuthContext:
         """What the connection proved about who called, as grpc writes it; empty on a client. Asked for when it is read."""
-        return {} if self._auth is None else self._auth()
+        return {} if self.ask_auth is None else self.ask_auth()
 
     def remaining(self, now: float) -> float | None:
         """Return the seconds left until the deadline, at least 0.0; None when there is no deadline."""

@@ -31,7 +31,6 @@ from mesh.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger("mesh")
 
-
 Inert: TypeAlias = Callable[[Scope], Mapping[str, str]]
 """What says which sections of a method's policy do nothing where its calls are made, each with the reason."""
 
@@ -168,6 +167,9 @@ class Chains:
         with self.state.compiling, self.telemetry.aggregates.gauges(self.state):
             scope = self._scope(view.policies, method, arity)
             self._require(scope)
+            if scope.policy.fallback is not None and "fallback" in self._inert(scope):
+                # An answer that cannot be handed over must not take the place of the failure.
+                scope = scope._replace(policy=dataclasses.replace(scope.policy, fallback=None))
             chain = compile_chain(scope, self._order)
         view.arities[method] = arity
         view.chains[method] = chain
@@ -207,12 +209,12 @@ class Chains:
             policy,
             self.telemetry,
             self.state,
-            self.clock,
-            self._cpu,
-            policies.pool,
-            self.random,
-            self._copier,
-            self._subsets,
+            clock=self.clock,
+            cpu=self._cpu,
+            pool=policies.pool,
+            random=self.random,
+            copier=self._copier,
+            subsets=self._subsets,
         )
 
     @property

@@ -39,6 +39,9 @@ class Stage:
         """Look at one message; an `Outcome` ends the call with it. Only stages per call are asked."""
         return None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
 
 class Retry:
     """The decision between two attempts. This one never retries."""

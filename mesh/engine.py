@@ -76,6 +76,7 @@ class Chain:
         "call_steps",
         "fallback",
         "hedge",
+        "listening",
         "listens",
         "per_attempt",
         "per_call",
@@ -101,7 +102,9 @@ class Chain:
         self.fallback = fallback
         self.call_steps: tuple[_Step, ...] = tuple(map(_step, self.per_call))
         self.attempt_steps: tuple[_Step, ...] = tuple(map(_step, self.per_attempt))
-        self.listens = any(_overrides(stage, "message") for stage in self.per_call)
+        self.listening = tuple(stage for stage in self.per_call if _overrides(stage, "message"))
+        """The stages that look at messages."""
+        self.listens = bool(self.listening)
         """Whether `hear` must be asked about the messages of a call."""
 
     def __repr__(self) -> str:
@@ -132,8 +135,9 @@ def run(chain: Chain, call: Call, clock: Clock, random: Random) -> Flow:
         if rejection is not None:
             outcome, over = rejection, now
             return outcome
-        if chain.listens:
-            call.listeners = [(stage, ticket) for _, ticket, stage in tickets if _overrides(stage, "message")]
+        listening = chain.listening
+        if listening:
+            call.listeners = [(stage, ticket) for _, ticket, stage in tickets if stage in listening]
         if chain.hedge is not None and chain.hedge.covers(call):
             outcome = yield from _race(chain, chain.hedge, call, clock)
         else:
@@ -207,6 +211,7 @@ def _race(chain: Chain, hedge: Hedge, call: Call, clock: Clock) -> Generator[Eff
     losers = ABANDONED
     wait: float | None = None
     starting = True
+    raced = False  # an attempt has gone out: only then is there something to choose from
     try:
         while True:
             start: Attempt | None = None
@@ -235,6 +240,7 @@ def _race(chain: Chain, hedge: Hedge, call: Call, clock: Clock) -> Generator[Eff
                         ended = call.attempt, rejection
                         wait = None
             if ended is None:
+                raced = True
                 ended = yield Race(start, wait)
                 now = clock()
             if ended is None:
@@ -266,7 +272,8 @@ def _race(chain: Chain, hedge: Hedge, call: Call, clock: Clock) -> Generator[Eff
                 continue
             if outcome.code == 0 or hedge.decides(outcome):
                 losers = LOST
-                yield Choose(number)
+                if raced:
+                    yield Choose(number)
                 return outcome
             wait = hedge.retry(call, outcome, now)
             if wait and not running:
@@ -275,7 +282,8 @@ def _race(chain: Chain, hedge: Hedge, call: Call, clock: Clock) -> Generator[Eff
             if wait == 0.0:
                 starting, wait = hedge.try_another(call, now), None
             if not starting and not running:
-                yield Choose(number)
+                if raced:
+                    yield Choose(number)
                 return outcome
     finally:
         _settle_all(chain, hedge, call, running, losers, clock())

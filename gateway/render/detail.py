@@ -14,8 +14,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from mesh.call import Metadata
-
-TRAILER: Final = "grpc-status-details-bin"
+from mesh.stage.detail import STATUS_DETAILS
 
 Find = Callable[[str], Descriptor]
 """Looks a message type up by its full name; raises KeyError."""
@@ -36,7 +35,7 @@ NOTHING: Final = Detailed([])
 def read_details(trailing: Metadata, find: Find) -> Detailed:
     """Return the details in a call's trailing metadata; `find` knows the schema's own types."""
     for key, value in trailing:
-        if key == TRAILER and isinstance(value, bytes):
+        if key == STATUS_DETAILS and isinstance(value, bytes):
             try:
                 status = status_pb2.Status.FromString(value)
             except DecodeError:

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 from mesh.call import Arity, Colour, Side
 from mesh.chain import Inert
 from mesh.order import ORDER
+from mesh.policy.observe import TraceEngine
 from mesh.stage.scope import Scope
 
 
@@ -72,8 +73,6 @@ INERT: Final = (
         own=True,
     ),
     Limit("mirror", Side.CLIENT, "copies go out on a channel of the mesh", own=True),
-    Limit("route", Side.CLIENT, "the synchronous channel has one destination", _SYNC),
-    Limit("mirror", Side.CLIENT, "the synchronous channel sends no copies", _SYNC),
     Limit(
         "hedge",
         Side.CLIENT,
@@ -92,9 +91,10 @@ INERT: Final = (
     Limit(
         "stream",
         Side.CLIENT,
-        "a thread that waits for a message has no timer beside it",
+        "interceptors of plain grpc get a call that blocks only when it has ended; nobody can cancel it",
         _SYNC,
-        _STREAMS,
+        frozenset({Arity.STREAM_UNARY}),
+        own=True,
     ),
     Limit(
         "stream",
@@ -155,6 +155,11 @@ def inert_at(colour: Colour, *, own: bool = False) -> Inert:
             reasons["fallback"] = "an interceptor of plain grpc cannot deserialize a response"
         if scope.side is Side.CLIENT:
             reasons = {**_by_nature(scope), **reasons}
+        trace = scope.policy.trace
+        if colour is Colour.SYNC and trace is not None and trace.engine is TraceEngine.OTEL_INSTRUMENTATION:
+            reasons["trace"] = (
+                "the package's interceptors are put into grpc.aio alone; the mesh makes the spans"
+            )
         circuit = scope.policy.circuit_breaker
         if own and scope.side is Side.CLIENT and circuit is not None and circuit.outlier is not None:
             reasons["circuit_breaker"] = (

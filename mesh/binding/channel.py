@@ -14,7 +14,7 @@ from mesh.binding.channel_aio import Channel
 from mesh.binding.intercepted_aio import InterceptedChannel, onward
 from mesh.binding.runtime import Runtime
 from mesh.binding.service_config import ChannelArguments
-from mesh.binding.site import Site
+from mesh.binding.site_aio import Site
 from mesh.binding.target import resolve
 from mesh.call import Side
 from mesh.chain import Chains

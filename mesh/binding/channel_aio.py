@@ -52,7 +52,8 @@ class Channel(grpc.aio.Channel):
                 group.create_task(self._beside.close(grace))
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: FBT001, FBT002 - grpc's signature
-        return self._home.channel.get_state(try_to_connect)
+        state: grpc.ChannelConnectivity = self._home.channel.get_state(try_to_connect)
+        return state
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         await self._home.channel.wait_for_state_change(last_observed_state)

@@ -7,16 +7,19 @@ one multicallable where interceptors make one for each call, and deserialize an 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, Self
 
 import grpc
 
 from mesh.binding import runtime
-from mesh.binding.client_sync import Client, ClientInterceptor
+from mesh.binding.client_sync import Client, ClientInterceptor, Invoke
+from mesh.binding.destination import Destination, Messages, Method, Outlet, Pick
 from mesh.binding.exchange_sync import Details, Exchange, Pair
+from mesh.binding.metadata import accepted
 from mesh.binding.runtime import Runtime
-from mesh.binding.service_config import channel_arguments
+from mesh.binding.service_config import ChannelArguments
+from mesh.binding.site_sync import Site
 from mesh.binding.status_sync import EndedCall, error_of
 from mesh.binding.stream_sync import StreamHandle
 from mesh.binding.target import resolve
@@ -44,14 +47,15 @@ def channel(
     Raises ConfigError when the target or the environment cannot be used. Nothing is connected yet.
     """
     using = using or runtime.current()
-    found = resolve(target, using.environment)
-    # Of options given twice gRPC takes the first.
-    arguments = [*options, *channel_arguments(using.policies.connection(found.services), found.uri)]
-    if credentials is None:
-        wire = grpc.insecure_channel(found.uri, options=arguments)
-    else:
-        wire = grpc.secure_channel(found.uri, credentials, options=arguments)
-    meshed = Channel(wire, client(found.name, using, stages))
+
+    def opened(uri: str, arguments: ChannelArguments) -> grpc.Channel:
+        given = [*options, *arguments]  # of options given twice gRPC takes the first
+        if credentials is None:
+            return grpc.insecure_channel(uri, options=given)
+        return grpc.secure_channel(uri, credentials, options=given)
+
+    site = Site(resolve(target, using.environment), using, opened, stages=stages)
+    meshed = Channel(site.home, Client(using.turns, using.alarms), pick=site.pick, beside=site)
     return grpc.intercept_channel(meshed, *interceptors) if interceptors else meshed
 
 
@@ -63,42 +67,62 @@ def client_interceptors(
     Put your own interceptors before or after them. They bring the chain only: load balancing, health checks and
     keepalive are settings of the channel, which `mesh.sync.channel` makes; hedging needs a channel of its as well.
     """
-    return [ClientInterceptor(client(target, using or runtime.current(), stages, own=True))]
+    using = using or runtime.current()
+    chains = using.chains(Side.CLIENT, target, colour=Colour.SYNC, own=True, native=True, stages=stages)
+    return [ClientInterceptor(Client(using.turns, using.alarms), chains)]
 
 
-def client(target: str, using: Runtime, stages: Sequence[Placed] = (), *, own: bool = False) -> Client:
-    """Return what runs the calls to a target through its chains."""
-    chains = using.chains(Side.CLIENT, target, colour=Colour.SYNC, own=own, native=True, stages=stages)
-    return Client(chains, using.turns)
+class Closing(Protocol):
+    """What is closed, as channels are."""
+
+    def close(self) -> None: ...
 
 
 class Channel(grpc.Channel):
-    """A grpc.Channel whose calls run through the chains."""
+    """A grpc.Channel whose calls run through the chains: to `home`, or wherever `pick` sends each."""
 
-    def __init__(self, wire: grpc.Channel, client: Client) -> None:
-        self._wire = wire
+    def __init__(
+        self, home: Destination, client: Client, *, pick: Pick | None = None, beside: Closing | None = None
+    ) -> None:
+        """`beside` is closed with the channel."""
+        self._home = home
         self._client = client
+        self._pick = pick
+        self._beside = beside
 
     def subscribe(self, callback: Any, try_to_connect: bool = False) -> None:  # noqa: FBT001, FBT002 - grpc's signature
-        self._wire.subscribe(callback, try_to_connect=try_to_connect)
+        self._home.channel.subscribe(callback, try_to_connect=try_to_connect)
 
     def unsubscribe(self, callback: Any) -> None:
-        self._wire.unsubscribe(callback)
+        self._home.channel.unsubscribe(callback)
 
     def unary_unary(self, method: str, *serializers: Any, **options: Any) -> Any:
-        return _UnaryUnary(self._wire.unary_unary, self._client, method, *serializers, **options)
+        return self._method(Arity.UNARY_UNARY, method, *serializers, **options)
 
     def stream_unary(self, method: str, *serializers: Any, **options: Any) -> Any:
-        return _StreamUnary(self._wire.stream_unary, self._client, method, *serializers, **options)
+        return self._method(Arity.STREAM_UNARY, method, *serializers, **options)
 
     def unary_stream(self, method: str, *serializers: Any, **options: Any) -> Any:
-        return _UnaryStream(self._wire.unary_stream, self._client, method, *serializers, **options)
+        return self._method(Arity.UNARY_STREAM, method, *serializers, **options)
 
     def stream_stream(self, method: str, *serializers: Any, **options: Any) -> Any:
-        return _StreamStream(self._wire.stream_stream, self._client, method, *serializers, **options)
+        return self._method(Arity.STREAM_STREAM, method, *serializers, **options)
+
+    def _method(
+        self,
+        arity: Arity,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,  # noqa: FBT001, FBT002 - grpc's signature
+    ) -> Any:
+        messages = Messages(request_serializer, response_deserializer, _registered_method)
+        return _KINDS[arity](self._home, self._pick, arity, method, messages, self._client)
 
     def close(self) -> None:
-        self._wire.close()
+        self._home.close()
+        if self._beside is not None:
+            self._beside.close()
 
     def __enter__(self) -> Self:
         return self
@@ -107,36 +131,32 @@ class Channel(grpc.Channel):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Channel {self._client!r}>"
+        return f"<Channel {self._home!r}>"
 
 
-class _Method:
-    """What the multicallables of all arities share: grpc's own beneath, by method."""
-
-    _arity: Arity
+class _Method(Method):
+    """What the multicallables of all arities share: how a call begins."""
 
     def __init__(
         self,
-        make: Callable[..., Any],
+        home: Destination,
+        pick: Pick | None,
+        arity: Arity,
+        name: str,
+        messages: Messages,
         client: Client,
-        method: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        _registered_method: bool | None = False,  # noqa: FBT001, FBT002 - grpc's signature
     ) -> None:
+        super().__init__(home, pick, arity, name, messages)
         self._client = client
-        self._method = method
-        self._deserialize = response_deserializer
-        self._make = make
-        self._serialize = request_serializer
-        # A fallback may ask another method: with the same messages, but not registered under this one's handle.
-        self._wires = {method: make(method, request_serializer, response_deserializer, _registered_method)}
 
-    def _wire(self, method: str) -> Any:
-        wire = self._wires.get(method)
-        if wire is None:
-            wire = self._wires[method] = self._make(method, self._serialize, self._deserialize)
-        return wire
+    def _begin(self, request: Any, options: Any, named: Any) -> tuple[Outlet, Exchange]:
+        """Choose where a call goes; nothing of it runs yet."""
+        details = Details(self.name, *options, **named)
+        outlet = self._home
+        if self._pick is not None:
+            outlet = self.outlet(self._pick(self.name, accepted(details.metadata or ())))
+        chains = outlet.destination.chains
+        return outlet, self._client.exchange(chains, details, request, self._arity)
 
 
 class _OneResponse(_Method):
@@ -147,56 +167,66 @@ class _OneResponse(_Method):
 
     def with_call(self, request: Any, *options: Any, **named: Any) -> Pair:
         client = self._client
-        exchange = client.exchange(Details(self._method, *options, **named), request, self._arity)
+        outlet, exchange = self._begin(request, options, named)
         if exchange.runs_by_itself:
-            outcome = client.race(exchange, self._start)
+            outcome = client.race(exchange, _starter(outlet))
         else:
-            outcome = client.wait(exchange, self._block)
+            outcome = client.wait(
+                exchange, lambda details, request: _wire(outlet, details).with_call(request, *details[1:])
+            )
         if outcome.code:
             raise error_of(outcome)
         return self._read(exchange, outcome)
 
     def future(self, request: Any, *options: Any, **named: Any) -> UnaryHandle:
-        exchange = self._client.exchange(Details(self._method, *options, **named), request, self._arity)
-        return self._client.future(exchange, self._start, functools.partial(self._read, exchange))
-
-    def _block(self, details: Details, request: Any) -> Pair:
-        pair: Pair = self._wire(details.method).with_call(request, *details[1:])
-        return pair
-
-    def _start(self, details: Details, request: Any) -> Any:
-        return self._wire(details.method).future(request, *details[1:])
+        outlet, exchange = self._begin(request, options, named)
+        return self._client.future(exchange, _starter(outlet), functools.partial(self._read, exchange))
 
     def _read(self, exchange: Exchange, outcome: Outcome) -> Pair:
         if outcome.answered_by:
-            read = self._deserialize
-            response = outcome.value if read is None else read(outcome.value)
+            response = self._home.read(outcome.value)
             return response, EndedCall(outcome, response)
         return exchange.answer
 
 
 class _UnaryUnary(_OneResponse, grpc.UnaryUnaryMultiCallable):  # type: ignore[misc, type-arg]  # the stubs list every option
-    _arity = Arity.UNARY_UNARY
+    """A unary-unary method."""
 
 
 class _StreamUnary(_OneResponse, grpc.StreamUnaryMultiCallable):  # type: ignore[misc, type-arg]  # as above
-    _arity = Arity.STREAM_UNARY
+    """A stream-unary method."""
 
 
 class _ManyResponses(_Method):
     """Calls with a stream of responses."""
 
     def __call__(self, request: Any, *options: Any, **named: Any) -> StreamHandle:
-        exchange = self._client.exchange(Details(self._method, *options, **named), request, self._arity)
-        return self._client.stream(exchange, self._start)
-
-    def _start(self, details: Details, request: Any) -> Any:
-        return self._wire(details.method)(request, *details[1:])
+        outlet, exchange = self._begin(request, options, named)
+        return self._client.stream(
+            exchange, lambda details, request: _wire(outlet, details)(request, *details[1:])
+        )
 
 
 class _UnaryStream(_ManyResponses, grpc.UnaryStreamMultiCallable):  # type: ignore[misc, type-arg]  # as above
-    _arity = Arity.UNARY_STREAM
+    """A unary-stream method."""
 
 
 class _StreamStream(_ManyResponses, grpc.StreamStreamMultiCallable):  # type: ignore[misc, type-arg]  # as above
-    _arity = Arity.STREAM_STREAM
+    """A stream-stream method."""
+
+
+def _wire(outlet: Outlet, details: Details) -> Any:
+    """Return grpc's multicallable of the method that an attempt asks for: a fallback's, if not the call's own."""
+    return outlet.to(details.method)
+
+
+def _starter(outlet: Outlet) -> Invoke:
+    return lambda details, request: _wire(outlet, details).future(request, *details[1:])
+
+
+_KINDS: Final[dict[Arity, type[_Method]]] = {
+    Arity.UNARY_UNARY: _UnaryUnary,
+    Arity.UNARY_STREAM: _UnaryStream,
+    Arity.STREAM_UNARY: _StreamUnary,
+    Arity.STREAM_STREAM: _StreamStream,
+}

@@ -12,10 +12,9 @@ from typing import Any, Final
 
 import grpc.aio
 
-from mesh import engine
 from mesh.binding import drive_aio
 from mesh.binding.answer import read_answer
-from mesh.binding.hearing import Ear, heard
+from mesh.binding.hearing import Ear, begin
 from mesh.binding.hearing_aio import requests
 from mesh.binding.metadata import accepted, sent
 from mesh.binding.race_aio import Start
@@ -24,6 +23,7 @@ from mesh.binding.stream_aio import StreamHandle, StreamStreamHandle, UnaryStrea
 from mesh.binding.unary_aio import StreamUnaryHandle
 from mesh.call import CURRENT, Arity, Attempt, Call, Outcome
 from mesh.chain import Chains
+from mesh.engine import Flow
 
 _OK: Final = Outcome(0)
 """The answer itself stays in grpc's call, so one outcome does for all."""
@@ -39,11 +39,10 @@ class _Client:
 
     def _begin(
         self, details: grpc.aio.ClientCallDetails, arity: Arity, request: Any, *, replayable: bool
-    ) -> tuple[Call, engine.Flow, Ear | None]:
+    ) -> tuple[Call, Flow, Ear | None]:
         method: str | bytes = details.method  # the stubs say str; grpc.aio hands out bytes in places
         if isinstance(method, bytes):
             method = method.decode()
-        chains = self._chains
         call = Call(
             method,
             arity,
@@ -52,11 +51,8 @@ class _Client:
             parent=CURRENT.get(),
             replayable=replayable,
         )
-        chain = chains.find(method, arity)
-        flow = engine.run(chain, call, chains.clock, chains.random)
-        if chain.listens:
-            return call, *heard(flow, chain, call, chains.clock, request)
-        return call, flow, None
+        _, flow, ear = begin(self._chains, call, request)
+        return call, flow, ear
 
     async def _stream(
         self,
@@ -72,7 +68,7 @@ class _Client:
 
     def _starter(
         self, continuation: Continuation, details: grpc.aio.ClientCallDetails, request: Any, arity: Arity
-    ) -> tuple[engine.Flow, Start, Ear | None]:
+    ) -> tuple[Flow, Start, Ear | None]:
         # A lone request is no stream; of streams, only what can be iterated twice can be sent twice.
         replayable = arity is Arity.UNARY_STREAM or isinstance(request, list | tuple)
         call, flow, ear = self._begin(details, arity, request, replayable=replayable)

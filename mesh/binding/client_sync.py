@@ -13,8 +13,10 @@ from typing import Any
 import grpc
 
 from mesh.binding import drive_sync
+from mesh.binding.alarm import Alarms
 from mesh.binding.drive_sync import Turns, Wires, raced
 from mesh.binding.exchange_sync import Details, Exchange, Pair
+from mesh.binding.hearing import weakly
 from mesh.binding.status_sync import EndedRpcError, error_of
 from mesh.binding.stream_sync import StreamHandle
 from mesh.binding.unary_sync import UnaryHandle
@@ -26,17 +28,17 @@ Invoke = Callable[[Details, Any], Any]
 
 
 class Client:
-    """Runs the calls of one channel through the chains, whoever starts the attempts."""
+    """Runs calls through chains that share a State, whoever starts the attempts."""
 
-    __slots__ = ("_chains", "_turns")
+    __slots__ = ("_alarms", "_turns")
 
-    def __init__(self, chains: Chains, turns: Turns) -> None:
-        self._chains = chains
+    def __init__(self, turns: Turns, alarms: Alarms) -> None:
         self._turns = turns
+        self._alarms = alarms
 
-    def exchange(self, details: Any, request: Any, arity: Arity) -> Exchange:
+    def exchange(self, chains: Chains, details: Any, request: Any, arity: Arity) -> Exchange:
         """Begin a call; nothing of it runs yet."""
-        return Exchange(self._chains, self._turns, details, request, arity)
+        return Exchange(chains, self._turns, self._alarms, details, request, arity)
 
     def wait(self, exchange: Exchange, invoke: Callable[[Details, Any], Pair]) -> Outcome:
         """Run a call with one response to its end, with attempts that block."""
@@ -48,16 +50,26 @@ class Client:
 
     def race(self, exchange: Exchange, invoke: Invoke) -> Outcome:
         """Run a call with one response to its end, with attempts that run by themselves, some side by side."""
-        turns, flow = self._turns, exchange.flow
-        return raced(turns, flow, _wires(exchange, invoke), turns.advance(flow, None))
+        turns, flow, wires = self._turns, exchange.flow, _wires(exchange, invoke)
+        step = turns.advance(flow, None)
+        exchange.watch(wires.cancel)
+        return raced(turns, flow, wires, step)
 
     def future(self, exchange: Exchange, invoke: Invoke, read: Callable[[Outcome], Pair]) -> UnaryHandle:
         """Let a call with one response run by itself; `read` makes a Pair of a success."""
-        return UnaryHandle(self._turns, exchange.flow, _wires(exchange, invoke), read)
+        wires = _wires(exchange, invoke)
+        handle = UnaryHandle(self._turns, exchange.flow, wires, read)
+        exchange.watch(wires.cancel)
+        return handle
 
     def stream(self, exchange: Exchange, invoke: Invoke) -> StreamHandle:
         """Start a call with a stream of responses."""
-        return StreamHandle(self._turns, exchange, lambda attempt: exchange.start(invoke, attempt))
+        handle = StreamHandle(self._turns, exchange, lambda attempt: exchange.start(invoke, attempt))
+        exchange.watch(weakly(handle.judged))
+        return handle
+
+    def __repr__(self) -> str:
+        return f"<Client of {self._turns!r} {self._alarms!r}>"
 
 
 def _wires(exchange: Exchange, invoke: Invoke) -> Wires:
@@ -84,8 +96,9 @@ class ClientInterceptor(
 ):
     """Runs every call of a channel through the chains."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, chains: Chains) -> None:
         self._client = client
+        self._chains = chains
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return self._unary(continuation, client_call_details, request, Arity.UNARY_UNARY)
@@ -96,17 +109,22 @@ class ClientInterceptor(
         return self._unary(continuation, client_call_details, request_iterator, Arity.STREAM_UNARY)
 
     def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        exchange = self._client.exchange(_whole(client_call_details), request, Arity.UNARY_STREAM)
+        exchange = self._begin(client_call_details, request, Arity.UNARY_STREAM)
         return self._client.stream(exchange, continuation)
 
     def intercept_stream_stream(
         self, continuation: Any, client_call_details: Any, request_iterator: Any
     ) -> Any:
-        exchange = self._client.exchange(_whole(client_call_details), request_iterator, Arity.STREAM_STREAM)
+        exchange = self._begin(client_call_details, request_iterator, Arity.STREAM_STREAM)
         return self._client.stream(exchange, continuation)
 
+    def _begin(self, given: Any, request: Any, arity: Arity) -> Exchange:
+        # An outer interceptor may have left out whatever it does not care for.
+        details = Details(given.method, *(getattr(given, name, None) for name in Details._fields[1:]))
+        return self._client.exchange(self._chains, details, request, arity)
+
     def _unary(self, continuation: Any, details: Any, request: Any, arity: Arity) -> Any:
-        exchange = self._client.exchange(_whole(details), request, arity)
+        exchange = self._begin(details, request, arity)
         if not _blocks(continuation):
             return self._client.future(exchange, continuation, functools.partial(_read, exchange))
 
@@ -118,11 +136,6 @@ class ClientInterceptor(
         if outcome.code:
             raise error_of(outcome)
         return _read(exchange, outcome)[1]
-
-
-def _whole(given: Any) -> Details:
-    """Return an outer interceptor's details with everything that it may have left out."""
-    return Details(given.method, *(getattr(given, name, None) for name in Details._fields[1:]))
 
 
 def _blocks(continuation: Any) -> bool:

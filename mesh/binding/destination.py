@@ -9,8 +9,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import grpc.aio
-
 from mesh.call import Arity, Metadata
 from mesh.chain import Chains
 
@@ -26,17 +24,21 @@ class Destination:
 
     __slots__ = ("chains", "channel", "waiting")
 
-    def __init__(self, channel: grpc.aio.Channel, chains: Chains) -> None:
+    def __init__(self, channel: Any, chains: Chains) -> None:
         self.channel = channel
+        """Of grpc.aio or of plain grpc."""
         self.chains = chains
         self.waiting: weakref.WeakSet[Cancellable] = weakref.WeakSet()
         """Calls between two attempts: grpc does not know them, and closing its channel would not end them."""
 
-    async def close(self, grace: float | None = None) -> None:
-        """End what waits for another attempt, which could not go out any more, and close the channel."""
+    def close(self, *grace: float | None) -> Any:
+        """End what waits for another attempt, which could not go out any more, and close the channel.
+
+        Returns what grpc returns: under asyncio, what to wait for.
+        """
         for call in list(self.waiting):
             call.cancel()
-        await self.channel.close(grace)
+        return self.channel.close(*grace)
 
     def __repr__(self) -> str:
         return f"<Destination {self.chains.target}>"
@@ -58,21 +60,21 @@ class Messages(NamedTuple):
 class Outlet:
     """One method at one destination: grpc's own multicallable there, and others for the same messages."""
 
-    __slots__ = ("_arity", "_messages", "_others", "destination", "invoke")
+    __slots__ = ("_arity", "_invoke", "_messages", "destination", "invoke")
 
     def __init__(self, destination: Destination, arity: Arity, method: str, messages: Messages) -> None:
         self.destination = destination
         self._arity = arity
         self._messages = messages
-        self._others: dict[str, Any] = {}
         self.invoke = self._open(method)
         """Starts a call of the method: returns grpc's call object."""
+        self._invoke = {method: self.invoke}
 
     def to(self, method: str) -> Any:
-        """Return what starts a call of another method with the same messages, as fallbacks do."""
-        invoke = self._others.get(method)
+        """Return what starts a call of another method, too, with the same messages, as fallbacks do."""
+        invoke = self._invoke.get(method)
         if invoke is None:
-            invoke = self._others[method] = self._open(method)
+            invoke = self._invoke[method] = self._open(method)
         return invoke
 
     def read(self, response: Any) -> Any:
@@ -87,3 +89,29 @@ class Outlet:
 
     def __repr__(self) -> str:
         return f"<Outlet {self._arity.value} {self.destination!r}>"
+
+
+class Method:
+    """One method of a channel: where its calls go."""
+
+    def __init__(
+        self, home: Destination, pick: Pick | None, arity: Arity, name: str, messages: Messages
+    ) -> None:
+        self.name = name
+        self._arity = arity
+        self._messages = messages
+        self._pick = pick
+        self._home = Outlet(home, arity, name, messages)
+        self._away: dict[Destination, Outlet] = {}
+
+    def outlet(self, destination: Destination) -> Outlet:
+        """Return the method at a destination."""
+        if destination is self._home.destination:
+            return self._home
+        outlet = self._away.get(destination)
+        if outlet is None:
+            outlet = self._away[destination] = Outlet(destination, self._arity, self.name, self._messages)
+        return outlet
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} at {self._home.destination!r}>"

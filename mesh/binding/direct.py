@@ -11,15 +11,14 @@ from typing import Any, Final, NamedTuple
 
 import grpc.aio
 
-from mesh import engine
 from mesh.binding import race_aio
 from mesh.binding.destination import Destination, Messages, Outlet, Pick
-from mesh.binding.hearing import Ear, heard
+from mesh.binding.hearing import begin
 from mesh.binding.metadata import sent
 from mesh.binding.status import outcome_of
 from mesh.binding.stream_aio import ResponseStream
 from mesh.call import Arity, Attempt, Call, Metadata, Outcome, Race
-from mesh.chain import Chains
+from mesh.engine import Flow
 
 _UNARY: Final = Arity.UNARY_UNARY  # looking up a member of an enum costs 0.1 us on 3.11
 _STREAM: Final = Arity.UNARY_STREAM
@@ -89,7 +88,7 @@ class Direct:
         if outlet is None:
             outlet = self._unary[destination, method] = Outlet(destination, _UNARY, method, Messages())
         call = Call(method, _UNARY, metadata=metadata, timeout=timeout, parent=parent)
-        flow, _ = _flow(destination.chains, call, request)
+        _, flow, _ = begin(destination.chains, call, request)
         wire: Any = None
         # drive_aio.unary written out: without its coroutine and a closure for each call, an eighth of our cost is saved.
         try:
@@ -134,20 +133,17 @@ class Direct:
         async def start(effect: Attempt) -> Any:
             return outlet.invoke(request, timeout=effect.timeout, metadata=sent(call, effect))
 
-        flow, ear = _flow(destination.chains, call, request)
+        _, flow, ear = begin(destination.chains, call, request)
         stream = ResponseStream(flow, start, ear)
         await stream.begin()
         return stream
 
-
-def _flow(chains: Chains, call: Call, request: bytes) -> tuple[engine.Flow, Ear | None]:
-    chain = chains.find(call.method, call.arity)
-    flow = engine.run(chain, call, chains.clock, chains.random)
-    return heard(flow, chain, call, chains.clock, request) if chain.listens else (flow, None)
+    def __repr__(self) -> str:
+        return f"<Direct {self._home!r}>"
 
 
 async def _hedged(
-    flow: engine.Flow, effect: Race, call: Call, request: bytes, outlet: Outlet
+    flow: Flow, effect: Race, call: Call, request: bytes, outlet: Outlet
 ) -> tuple[Outcome, Any]:
     """Run the rest of a hedged call."""
     wires: dict[int, Any] = {}

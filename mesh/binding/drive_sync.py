@@ -205,9 +205,8 @@ def raced(turns: Turns, flow: Flow, wires: Wires, step: Step) -> Outcome:
             if type(step) is Attempt:
                 wires.launch(step)
                 ended = wires.wait(None)
-                answer = (
-                    None if ended is None else ended[1]
-                )  # cancelled: the flow is closed and takes anything
+                # None: cancelled. The flow is closed and takes anything.
+                answer = None if ended is None else ended[1]
             elif type(step) is Race:
                 if step.start is not None:
                     wires.launch(step.start)

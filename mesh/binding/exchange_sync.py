@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import grpc
 
-from mesh import engine
+from mesh.binding.alarm import Alarms
 from mesh.binding.drive_sync import Turns
-from mesh.binding.hearing import Ear, heard
+from mesh.binding.hearing import Ear, begin
+from mesh.binding.hearing_sync import Watch
 from mesh.binding.metadata import accepted, sent
+from mesh.binding.status import CANCELLED
 from mesh.binding.status_sync import outcome_of
 from mesh.call import CURRENT, Arity, Attempt, Call, Outcome
 from mesh.chain import Chains
@@ -49,13 +51,16 @@ class Exchange:
         "_request",
         "_started",
         "_turns",
+        "_watch",
         "_wire",
         "answer",
         "flow",
         "runs_by_itself",
     )
 
-    def __init__(self, chains: Chains, turns: Turns, details: Any, request: Any, arity: Arity) -> None:
+    def __init__(
+        self, chains: Chains, turns: Turns, alarms: Alarms, details: Any, request: Any, arity: Arity
+    ) -> None:
         self._turns = turns
         self._details = details
         self._request = request
@@ -68,11 +73,10 @@ class Exchange:
             # A lone request is no stream; of streams, only what can be iterated twice can be sent twice.
             replayable=not arity.request_streams or isinstance(request, list | tuple),
         )
-        chain = chains.find(details.method, arity)
-        self.flow = engine.run(chain, call, chains.clock, chains.random)
-        self._ear: Ear | None = None
-        if chain.listens:
-            self.flow, self._ear = heard(self.flow, chain, call, chains.clock, request)
+        chain, self.flow, self._ear = begin(chains, call, request)
+        self._watch: Watch | None = None
+        if self._ear is not None and arity is not Arity.UNARY_UNARY:
+            self._watch = Watch(self._ear, turns, alarms)
         self.runs_by_itself = chain.hedge is not None or (chain.listens and arity.request_streams)
         """Whether the call needs attempts that can be cancelled while they run."""
         self._wire: Any = None
@@ -114,9 +118,7 @@ class Exchange:
         """Start an attempt that runs by itself."""
         try:
             self._wire = invoke(self.details(attempt), self.request())
-        except (
-            grpc.RpcError
-        ) as error:  # a request that cannot be serialized: the error is a call that has ended
+        except grpc.RpcError as error:  # for a request that cannot be serialized: a call that has ended
             return error
         finally:
             if self._started is not None:
@@ -130,9 +132,19 @@ class Exchange:
         except grpc.RpcError as error:
             return outcome_of(error)
         except grpc.FutureCancelledError:
-            return Outcome(1, "Locally cancelled by application!")
+            return CANCELLED
         self.answer = pair
         return Outcome(0, value=pair[0])
+
+    def watch(self, stop: Callable[[], object]) -> None:
+        """Let time pass judgement on an admitted call, too; `stop` ends it and is called without a turn."""
+        if self._watch is not None:
+            self._watch.begin(stop)
+
+    @property
+    def verdict(self) -> Outcome | None:
+        """What the stages that listen have ended the call with, if they have."""
+        return None if self._ear is None else self._ear.verdict
 
     def refuses(self, message: Any) -> bool:
         """Let the stages hear a message of a stream of responses; True: the call has ended with their verdict."""

@@ -6,17 +6,15 @@ import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 import grpc
 
-from mesh.binding.status import STATUS
+from mesh.binding.status import CANCELLED, STATUS
 from mesh.binding.status_sync import error_of
 from mesh.call import Outcome
 
 _log = logging.getLogger("mesh")
-
-CANCELLED: Final = Outcome(1, "Locally cancelled by application!")
 
 
 class Ending:

@@ -39,3 +39,6 @@ class Health(health.aio.HealthServicer):  # type: ignore[misc]  # the package is
             watch.cancel()
             closing.cancel()
         await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
+
+    def __repr__(self) -> str:
+        return f"<Health {'closed' if self._closing.is_set() else 'open'}>"

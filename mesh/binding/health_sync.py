@@ -41,9 +41,8 @@ class Health:
     """What a server says of itself and its services."""
 
     def __init__(self) -> None:
-        self._lock = (
-            threading.Lock()
-        )  # of the fields below; grpc's own thread takes it, so nothing waits under it
+        # Of the fields below; grpc's own thread takes it, so nothing waits under it.
+        self._lock = threading.Lock()
         self._statuses: dict[str, Any] = {}
         self._watches: dict[_Send, tuple[str, Any]] = {}
         self._closed = False

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 
 from mesh import engine
 from mesh.call import COMMIT, Attempt, Call, Choose, Direction, Effect, Outcome, Race
+from mesh.chain import Chains
 from mesh.contract import Clock
 from mesh.engine import Chain, Flow
 from mesh.stage.stream_limit import StreamWatch
@@ -90,6 +91,13 @@ class Ear:
 
 def _ignore() -> None:
     """Do nothing: there is no wire yet."""
+
+
+def begin(chains: Chains, call: Call, request: Any) -> tuple[Chain, Flow, Ear | None]:
+    """Return a client call's chain and its flow, of which nothing runs yet; where the chain `listens`, an ear for its streams."""
+    chain = chains.find(call.method, call.arity)
+    flow = engine.run(chain, call, chains.clock, chains.random)
+    return (chain, *heard(flow, chain, call, chains.clock, request)) if chain.listens else (chain, flow, None)
 
 
 def heard(flow: Flow, chain: Chain, call: Call, clock: Clock, request: Any) -> tuple[Flow, Ear]:

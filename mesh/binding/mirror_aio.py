@@ -7,26 +7,20 @@ which runs in the next turn: by then the request itself is on the wire.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
-from typing import Any
 
 import grpc.aio
 
+from mesh.binding.mirror import Mirrors, wire_form
 from mesh.stage.copier import ANSWERED, FAILED, Copy
-
-_log = logging.getLogger("mesh")
 
 
 class Copier:
     """Sends the copies of one channel's calls, on channels of its own; they end when it is closed."""
 
     def __init__(self, open_target: Callable[[str], grpc.aio.Channel]) -> None:
-        self._open = open_target
-        self._channels: dict[str, grpc.aio.Channel] = {}
-        self._invoke: dict[tuple[str, str], Any] = {}
+        self._mirrors = Mirrors(open_target)
         self._running: set[asyncio.Task[bool]] = set()
-        self._reported: set[tuple[str, str]] = set()
         self._closed = False
 
     def send(self, copy: Copy) -> None:
@@ -49,7 +43,8 @@ class Copier:
     async def _run(self, copy: Copy) -> bool:
         """Return whether the copy was answered."""
         try:
-            call = self._method(copy)(_wire_form(copy.message), timeout=copy.timeout, metadata=copy.metadata)
+            method = self._mirrors.method(copy)
+            call = method(wire_form(copy.message), timeout=copy.timeout, metadata=copy.metadata)
             if copy.arity.response_streams:
                 async for _ in call:
                     pass
@@ -58,22 +53,9 @@ class Copier:
         except grpc.aio.AioRpcError:
             return False  # counted: that is all anybody hears of it
         except Exception as error:  # noqa: BLE001 - a target that cannot be opened must not reach the event loop's handler
-            key = copy.target, copy.method
-            if key not in self._reported:
-                self._reported.add(key)
-                _log.warning("%s cannot be copied to %s: %s", copy.method, copy.target, error)
+            self._mirrors.report(copy, error)
             return False
         return True
-
-    def _method(self, copy: Copy) -> Any:
-        key = copy.target, copy.method
-        invoke = self._invoke.get(key)
-        if invoke is None:
-            channel = self._channels.get(copy.target)
-            if channel is None:
-                channel = self._channels[copy.target] = self._open(copy.target)
-            invoke = self._invoke[key] = getattr(channel, copy.arity.value)(copy.method)
-        return invoke
 
     async def close(self) -> None:
         """Cancel the copies in flight and close their channels."""
@@ -83,18 +65,8 @@ class Copier:
             task.cancel()
         if running:
             await asyncio.wait(running)
-        for channel in self._channels.values():
+        for channel in self._mirrors.channels.values():
             await channel.close()
 
     def __repr__(self) -> str:
-        return f"<Copier {len(self._running)} in flight to {sorted(self._channels)}>"
-
-
-def _wire_form(message: Any) -> bytes:
-    """Return a request as bytes; raise TypeError for one that only its own serializer understands."""
-    if isinstance(message, bytes):
-        return message
-    serialize = getattr(message, "SerializeToString", None)
-    if serialize is None:
-        raise TypeError(f"{type(message).__name__} is neither bytes nor a protobuf message")
-    return bytes(serialize())
+        return f"<Copier {len(self._running)} in flight to {self._mirrors!r}>"

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 
 from mesh import engine
+from mesh.binding import destination
 from mesh.binding.destination import Destination, Messages, Outlet, Pick
 from mesh.binding.hearing import Ear, heard
 from mesh.binding.hearing_aio import requests
@@ -23,6 +24,7 @@ from mesh.binding.stream_aio import StreamHandle, StreamStreamHandle, UnaryStrea
 from mesh.binding.unary_aio import StreamUnaryHandle
 from mesh.binding.unary_unary_aio import UnaryUnaryHandle
 from mesh.call import CURRENT, Arity, Attempt, Call
+from mesh.engine import Chain, Flow
 
 _Stream = TypeVar("_Stream", bound=StreamHandle)
 
@@ -30,18 +32,14 @@ Given = grpc.aio.Metadata | Iterable[tuple[str, str | bytes]] | None
 Requests = AsyncIterable[Any] | Iterable[Any] | None
 
 
-class Method:
-    """One method of a channel: where its calls go, and how one begins."""
+class Method(destination.Method):
+    """One method of a channel: how a call begins."""
 
     def __init__(
         self, home: Destination, pick: Pick | None, arity: Arity, name: str, messages: Messages
     ) -> None:
-        self.name = name
-        self._arity = arity
-        self._messages = messages
-        self._pick = pick
-        self._home = Outlet(home, arity, name, messages)
-        self._away: dict[Destination, Outlet] = {}
+        super().__init__(home, pick, arity, name, messages)
+        self._streams = arity.request_streams
 
     def named(self, name: str) -> Method:
         """Return the same for another method with the same messages, as interceptors may ask for."""
@@ -49,18 +47,9 @@ class Method:
             return self
         return type(self)(self._home.destination, self._pick, self._arity, name, self._messages)
 
-    def outlet(self, destination: Destination) -> Outlet:
-        """Return the method at a destination."""
-        if destination is self._home.destination:
-            return self._home
-        outlet = self._away.get(destination)
-        if outlet is None:
-            outlet = self._away[destination] = Outlet(destination, self._arity, self.name, self._messages)
-        return outlet
-
     def begin(
-        self, request: Any, metadata: Given, timeout: float | None, *, replayable: bool
-    ) -> tuple[Outlet, engine.Chain, Call, engine.Flow, Ear | None]:
+        self, request: Any, metadata: Given, timeout: float | None
+    ) -> tuple[Outlet, Call, Chain, Flow, Ear | None]:
         """Choose where a call goes and make its flow; it has an ear if its chain listens."""
         pairs = () if metadata is None else accepted(metadata)
         outlet = self._home if self._pick is None else self.outlet(self._pick(self.name, pairs))
@@ -71,13 +60,15 @@ class Method:
             metadata=pairs,
             timeout=timeout,
             parent=CURRENT.get(),
-            replayable=replayable,
+            # A lone request is no stream; of streams, only what can be iterated twice can be sent twice.
+            replayable=not self._streams or isinstance(request, list | tuple),
         )
+        # hearing.begin written out: a function less for each call.
         chain = chains.find(self.name, self._arity)
         flow = engine.run(chain, call, chains.clock, chains.random)
         if chain.listens:
-            return outlet, chain, call, *heard(flow, chain, call, chains.clock, request)
-        return outlet, chain, call, flow, None
+            return outlet, call, chain, *heard(flow, chain, call, chains.clock, request)
+        return outlet, call, chain, flow, None
 
 
 class UnaryUnary(Method, grpc.aio.UnaryUnaryMultiCallable):  # type: ignore[type-arg]  # generic in the stubs only
@@ -93,7 +84,7 @@ class UnaryUnary(Method, grpc.aio.UnaryUnaryMultiCallable):  # type: ignore[type
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
     ) -> UnaryUnaryHandle:
-        outlet, chain, call, flow, _ = self.begin(request, metadata, timeout, replayable=True)
+        outlet, call, chain, flow, _ = self.begin(request, metadata, timeout)
         return UnaryUnaryHandle(outlet, chain, call, flow, request, credentials, wait_for_ready, compression)
 
 
@@ -106,12 +97,10 @@ class _Streaming(Method):
         timeout: float | None,
         metadata: Given,
         options: dict[str, Any],
-        *,
-        replayable: bool,
-    ) -> tuple[engine.Flow, Start, Ear | None]:
-        outlet, _, call, flow, ear = self.begin(request, metadata, timeout, replayable=replayable)
+    ) -> tuple[Flow, Start, Ear | None]:
+        outlet, call, _, flow, ear = self.begin(request, metadata, timeout)
         # Requests that the caller writes are heard by what he writes them to.
-        hearing = ear if request is not None and self._arity.request_streams else None
+        hearing = ear if request is not None and self._streams else None
 
         async def start(effect: Attempt) -> Any:
             invoke = outlet.to(effect.method) if effect.method else outlet.invoke
@@ -127,7 +116,7 @@ class UnaryStream(_Streaming, grpc.aio.UnaryStreamMultiCallable):  # type: ignor
     def __call__(
         self, request: Any, *, timeout: float | None = None, metadata: Given = None, **options: Any
     ) -> UnaryStreamHandle:
-        return _begun(UnaryStreamHandle(*self._starter(request, timeout, metadata, options, replayable=True)))
+        return _begun(UnaryStreamHandle(*self._starter(request, timeout, metadata, options)))
 
 
 class StreamUnary(_Streaming, grpc.aio.StreamUnaryMultiCallable):  # type: ignore[type-arg]  # generic in the stubs only
@@ -143,10 +132,8 @@ class StreamUnary(_Streaming, grpc.aio.StreamUnaryMultiCallable):  # type: ignor
         compression: grpc.Compression | None = None,
     ) -> StreamUnaryHandle:
         options = {"credentials": credentials, "wait_for_ready": wait_for_ready, "compression": compression}
-        replayable = isinstance(request_iterator, list | tuple)
         return StreamUnaryHandle(
-            *self._starter(request_iterator, timeout, metadata, options, replayable=replayable),
-            self._home.read,
+            *self._starter(request_iterator, timeout, metadata, options), self._home.read
         )
 
 
@@ -163,13 +150,7 @@ class StreamStream(_Streaming, grpc.aio.StreamStreamMultiCallable):  # type: ign
         compression: grpc.Compression | None = None,
     ) -> StreamStreamHandle:
         options = {"credentials": credentials, "wait_for_ready": wait_for_ready, "compression": compression}
-        # Of streams, only what can be iterated twice can be sent twice.
-        replayable = isinstance(request_iterator, list | tuple)
-        return _begun(
-            StreamStreamHandle(
-                *self._starter(request_iterator, timeout, metadata, options, replayable=replayable)
-            )
-        )
+        return _begun(StreamStreamHandle(*self._starter(request_iterator, timeout, metadata, options)))
 
 
 def _begun(stream: _Stream) -> _Stream:

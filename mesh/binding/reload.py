@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from mesh.config import environment as environments
 from mesh.config import restart
 from mesh.config.diagnostic import locate
-from mesh.config.watch import FileWatch
+from mesh.config.watch import INTERVAL, FileWatch, is_wanted
 from mesh.errors import MeshError
 from mesh.policy.problem import Problems
 from mesh.policy.table import load
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from mesh.binding.runtime import Runtime
 
 _log = logging.getLogger("mesh")
-
-INTERVAL: Final = 1.0
-_SETTLING: Final = 0.1
-"""Seconds between two looks at a file that is being written."""
 
 
 def refresh(runtime: Runtime) -> None:
@@ -94,7 +90,7 @@ class Watcher:
         while not self._told.wait(wait):
             if self._watch.changed():
                 refresh(self._runtime)
-            wait = min(_SETTLING, self._interval) if self._watch.settling else self._interval
+            wait = self._watch.pause(self._interval)
 
     def __repr__(self) -> str:
         return f"<Watcher {self._watch.file}>"
@@ -102,6 +98,6 @@ class Watcher:
 
 def watch(runtime: Runtime, environ: Mapping[str, str], *, interval: float = INTERVAL) -> Watcher | None:
     """Follow the file of a runtime's environment; None where there is none, or where MESH_RELOAD is 0."""
-    if runtime.environment is None or environ.get("MESH_RELOAD", "1") == "0":
+    if runtime.environment is None or not is_wanted(environ):
         return None
     return Watcher(runtime, FileWatch(runtime.environment.file), interval)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from mesh.binding.destination import Destination
@@ -14,12 +15,13 @@ class Router:
     A subset's channel is opened by the first call that goes there: whoever never routes to it has no connections to it.
     """
 
-    __slots__ = ("_away", "_home", "_open")
+    __slots__ = ("_away", "_home", "_open", "_opening")
 
     def __init__(self, home: Destination, open_subset: Callable[[str], Destination]) -> None:
         self._home = home
         self._open = open_subset
         self._away: dict[str, Destination] = {}
+        self._opening = threading.Lock()
 
     def __call__(self, method: str, metadata: Metadata) -> Destination:
         """Return where the call goes; raise ConfigError when its route leads nowhere."""
@@ -30,13 +32,17 @@ class Router:
             return self._home
         destination = self._away.get(name)
         if destination is None:
-            destination = self._away[name] = self._open(name)
+            with self._opening:
+                destination = self._away.get(name)
+                if destination is None:
+                    destination = self._away[name] = self._open(name)
         return destination
 
     @property
     def opened(self) -> tuple[Destination, ...]:
-        """The subsets that calls have gone to."""
-        return tuple(self._away.values())
+        """The subsets that calls have gone to; what is being opened is waited for."""
+        with self._opening:
+            return tuple(self._away.values())
 
     def __repr__(self) -> str:
         return f"<Router {self._home!r} {sorted(self._away)}>"

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Sequence
 
 from mesh.binding import reload
+from mesh.binding.alarm import Alarms
 from mesh.binding.capability import inert_at
 from mesh.binding.drive_sync import Turns
 from mesh.call import Colour, Side
@@ -43,6 +44,8 @@ class Runtime:
         self._threads = self.telemetry.apart(), State()
         self.turns = Turns()
         """Taken by the threads of the synchronous API, one at a time, while stages run."""
+        self.alarms = Alarms()
+        """What becomes of the synchronous API's calls in time, beside the threads that wait for them."""
         if policies is None:
             policies = PolicyTable()
             if environment is not None:

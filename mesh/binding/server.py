@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -15,29 +14,20 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mesh.binding import runtime, server_aio
-from mesh.binding.handler import arity_of
+from mesh.binding.construction import OPTIONS, UnderConstruction, bind, check_policies, grace_of, place_of
 from mesh.binding.health import Health
 from mesh.binding.run import run
 from mesh.binding.runtime import Runtime
-from mesh.call import Arity, Side
+from mesh.call import Side
 from mesh.chain import Chains
-from mesh.errors import ConfigError
 from mesh.placement import Placed
-from mesh.policy.problem import Problem
 from mesh.telemetry import otel
 
-DEFAULT_LISTEN: Final = "127.0.0.1:50051"
 
-OPTIONS: Final = (
-    # Two servers on one port would share its connections silently; the second should fail instead.
-    ("grpc.so_reuseport", 0),
-    # Clients of the mesh may ping every 10 s; gRPC's default closes connections that ping within 300 s.
-    ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
-)
-
-
-class Server(grpc.aio.Server):
+class Server(UnderConstruction, grpc.aio.Server):
     """A server under construction, then running. Hand it to the generated `add_...Servicer_to_server`."""
+
+    _maker = "mesh.server"
 
     def __init__(
         self,
@@ -53,10 +43,11 @@ class Server(grpc.aio.Server):
         options: Sequence[tuple[str, Any]],
         using: Runtime,
     ) -> None:
+        super().__init__()
         self.name = name
         self.address = ""
         """Where it listens, as HOST:PORT; empty before `start`."""
-        self._listen = listen or os.environ.get("MESH_LISTEN") or DEFAULT_LISTEN
+        self._listen = place_of(listen)
         self._credentials = credentials
         self._grace = grace_of(name, using) if grace is None else grace
         self._lame_duck = lame_duck
@@ -65,40 +56,9 @@ class Server(grpc.aio.Server):
         self._options = options
         self._using = using
         self._chains = using.chains(Side.SERVER, name, stages=stages)
-        self._handlers: list[grpc.GenericRpcHandler] = []
-        self._arities: dict[str, dict[str, Arity]] = {}
         self._grpc: grpc.aio.Server | None = None
         self._health: Health | None = None
         self._draining: asyncio.Task[None] | None = None
-
-    # What generated code calls
-
-    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        self._handlers.extend(generic_rpc_handlers)
-
-    def add_registered_method_handlers(
-        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
-    ) -> None:
-        """Note the methods. They are served by the generic handler that generated code adds as well.
-
-        grpc.aio keeps one accept outstanding for each registered method and re-arms all of them for each call: at 200
-        methods that costs 43 % of a call's CPU. Generic handlers have one.
-        """
-        self._arities[service_name] = {
-            f"/{service_name}/{name}": arity_of(handler) for name, handler in method_handlers.items()
-        }
-
-    def add_insecure_port(self, address: str) -> int:
-        """Refuse: where to listen is said when the server is made."""
-        raise ConfigError([Problem("", f'"{address}": say where to listen with mesh.server(listen=...)')])
-
-    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:  # noqa: ARG002 - grpc's signature
-        """Refuse: where to listen is said when the server is made."""
-        raise ConfigError(
-            [Problem("", f'"{address}": say where to listen with mesh.server(listen=..., credentials=...)')]
-        )
-
-    # Running
 
     async def start(self) -> str:  # type: ignore[override]  # grpc's returns nothing
         """Listen and answer SERVING; return the address.
@@ -118,19 +78,11 @@ class Server(grpc.aio.Server):
         if self._with_reflection:
             names = (*self._arities, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
             reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
-        try:
-            if self._credentials is None:
-                port = server.add_insecure_port(self._listen)
-            else:
-                port = server.add_secure_port(self._listen, self._credentials)
-        except RuntimeError as error:
-            raise ConfigError([Problem("", f'cannot listen on "{self._listen}": {error}')]) from error
+        address = bind(server, self._listen, self._credentials)
         await server.start()
         await self._health.open(self._arities)
         self._grpc = server
-        self.address = (
-            self._listen if self._listen.startswith("unix:") else f"{self._listen.rpartition(':')[0]}:{port}"
-        )
+        self.address = address
         return self.address
 
     async def drain(self) -> None:
@@ -207,8 +159,9 @@ def server(
 
     `name` is what metrics and logs call it, best its name in the environment. It listens on `listen`, else on what
     `mesh up` chose (MESH_LISTEN), else on 127.0.0.1:50051; port 0 takes a free one. The application's `interceptors`
-    run before the mesh's; its `stages` (see `mesh.place`) run where they are placed. Draining tells clients for `lame_duck` seconds that it is NOT_SERVING, then gives calls in
-    flight `grace` seconds; by default its service's `stop_timeout` in the environment, 10 s without one.
+    run before the mesh's; its `stages` (see `mesh.place`) run where they are placed. Draining tells clients for
+    `lame_duck` seconds that it is NOT_SERVING, then gives calls in flight `grace` seconds; by default its service's
+    `stop_timeout` in the environment, 10 s without one.
 
     Raises ConfigError when the environment's policies are wrong.
     """
@@ -244,25 +197,6 @@ def _spans(chains: Chains, using: Runtime) -> list[grpc.aio.ServerInterceptor]:
     if not using.policies.names_otel_instrumentation:
         return []
     return otel.otel_server_interceptors(using.telemetry, chains.leaves_spans)
-
-
-def check_policies(chains: Chains, services: Mapping[str, Mapping[str, Arity]]) -> None:
-    """Compile the chains of all methods, by service; raise ConfigError with everything that is wrong."""
-    problems: list[Problem] = []
-    for methods in services.values():
-        for method, arity in methods.items():
-            try:
-                chains.find(method, arity)
-            except ConfigError as error:
-                problems.extend(error.problems)
-    if problems:
-        raise ConfigError(problems)
-
-
-def grace_of(name: str, using: Runtime) -> float:
-    """Return how long calls in flight may take when `mesh up` stops the service: it kills after `stop_timeout`."""
-    service = None if using.environment is None else using.environment.service(name)
-    return 10.0 if service is None else service.stop_timeout
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
-"""The fused server interceptor for grpc.aio: each handler is wrapped once, each call runs its method's chain.
+"""The chains of a grpc.aio server: each handler is wrapped once, each call runs its method's chain.
 
-`intercept_service` runs for every RPC; the wrapped handler is kept by method name, which skips both the wrapping and
-grpc's own look-up. That is right while a server's handlers do not change, and grpc.aio's cannot after `start()`.
+`Handlers.service` is asked for every RPC; the wrapped handler is kept by method name, which skips both the wrapping and
+the look-up. That is right while a server's handlers do not change, and grpc.aio's cannot after `start()`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Handlers(grpc.GenericRpcHandler):
         self._handlers = tuple(handlers)
         self._wrapped: dict[str, tuple[grpc.RpcMethodHandler[Any, Any], Arity]] = {}
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         method = handler_call_details.method
         known = self._wrapped.get(method)
         if known is not None:
@@ -80,6 +82,7 @@ class Handlers(grpc.GenericRpcHandler):
 
         async def handle(request: Any, context: Any) -> Any:
             call = CURRENT.get()
+            # Not ours to take up: an interceptor kept the handler, or runs it twice or in a task of its own.
             if call is None or call.started or call.method != method:
                 call = Call(method, arity, metadata=context.invocation_metadata() or ())
                 CURRENT.set(call)
@@ -87,8 +90,7 @@ class Handlers(grpc.GenericRpcHandler):
             if left is not None and left >= FOREVER:
                 left = None
             call.timeout = left
-            call._peer = context.peer
-            call._auth = context.auth_context
+            call.ask_peer, call.ask_auth = context.peer, context.auth_context
             chain = find(method, arity)
             flow = engine.run(chain, call, clock, random)
             body = behaviour

@@ -140,6 +140,9 @@ class _Handling:
             raise self.error  # the same object: grpc tells by it what is its own
         return self.value
 
+    def __repr__(self) -> str:
+        return f"<Handling of {self.call!r}>"
+
 
 class ServerInterceptor(grpc.ServerInterceptor):
     """Runs every call of a server through the chains."""

@@ -18,7 +18,6 @@ ChannelArguments = list[tuple[str, Any]]
 # Weights start to count a second after an endpoint's first report, instead of gRPC's ten.
 _WEIGHTED: Final = {"blackoutPeriod": "1s", "weightUpdatePeriod": "1s", "enableOobLoadReport": False}
 
-
 # The hash by a header of the request (gRFC A76) is in gRPC's core, which takes it from a service config only if told so.
 _HASH_GATE: Final = "GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY"
 _PLACES: Final = 128

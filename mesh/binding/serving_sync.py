@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from typing import Any, Final
 
@@ -15,17 +14,14 @@ import grpc
 from grpc_reflection.v1alpha import reflection
 
 from mesh.binding import runtime
-from mesh.binding.handler import arity_of
+from mesh.binding.construction import OPTIONS, UnderConstruction, bind, check_policies, grace_of, place_of
 from mesh.binding.health_sync import SERVICE, Health
 from mesh.binding.run import spare_collector
 from mesh.binding.runtime import Runtime
-from mesh.binding.server import DEFAULT_LISTEN, OPTIONS, check_policies, grace_of
 from mesh.binding.server_sync import ServerInterceptor
-from mesh.call import Arity, Colour, Side
+from mesh.call import Colour, Side
 from mesh.chain import Chains
-from mesh.errors import ConfigError
 from mesh.placement import Placed
-from mesh.policy.problem import Problem
 
 MAX_WORKERS: Final = 32
 """Handlers at once. More calls wait for a thread, where no limit sees them."""
@@ -33,8 +29,10 @@ MAX_WORKERS: Final = 32
 _HEALTH_WORKERS: Final = 2
 
 
-class Server(grpc.Server):
+class Server(UnderConstruction, grpc.Server):
     """A server under construction, then running. Hand it to the generated `add_...Servicer_to_server`."""
+
+    _maker = "mesh.sync.server"
 
     def __init__(
         self,
@@ -51,10 +49,11 @@ class Server(grpc.Server):
         options: Sequence[tuple[str, Any]],
         using: Runtime,
     ) -> None:
+        super().__init__()
         self.name = name
         self.address = ""
         """Where it listens, as HOST:PORT; empty before `start`."""
-        self._listen = listen or os.environ.get("MESH_LISTEN") or DEFAULT_LISTEN
+        self._listen = place_of(listen)
         self._credentials = credentials
         self._grace = grace_of(name, using) if grace is None else grace
         self._lame_duck = lame_duck
@@ -64,44 +63,11 @@ class Server(grpc.Server):
         self._options = options
         self._using = using
         self._chains = _chains(name, using, stages)
-        self._handlers: list[grpc.GenericRpcHandler] = []
-        self._arities: dict[str, dict[str, Arity]] = {}
         self._grpc: grpc.Server | None = None
         self._pools: list[futures.ThreadPoolExecutor] = []
         self._health = Health()
         self._draining = threading.Lock()
         self._stopping: queue.SimpleQueue[None] = queue.SimpleQueue()
-
-    # What generated code calls
-
-    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        self._handlers.extend(generic_rpc_handlers)
-
-    def add_registered_method_handlers(
-        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
-    ) -> None:
-        """Note the methods. They are served by the generic handler that generated code adds as well."""
-        self._arities[service_name] = {
-            f"/{service_name}/{name}": arity_of(handler) for name, handler in method_handlers.items()
-        }
-
-    def add_insecure_port(self, address: str) -> int:
-        """Refuse: where to listen is said when the server is made."""
-        raise ConfigError(
-            [Problem("", f'"{address}": say where to listen with mesh.sync.server(listen=...)')]
-        )
-
-    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:  # noqa: ARG002 - grpc's signature
-        """Refuse: where to listen is said when the server is made."""
-        raise ConfigError(
-            [
-                Problem(
-                    "", f'"{address}": say where to listen with mesh.sync.server(listen=..., credentials=...)'
-                )
-            ]
-        )
-
-    # Running
 
     def start(self) -> str:  # type: ignore[override]  # grpc's returns nothing
         """Listen and answer SERVING; return the address.
@@ -121,19 +87,11 @@ class Server(grpc.Server):
         server.add_generic_rpc_handlers((*self._handlers, self._health.handler(others)))
         if self._with_reflection:
             reflection.enable_server_reflection((*self._arities, SERVICE, reflection.SERVICE_NAME), server)
-        try:
-            if self._credentials is None:
-                port = server.add_insecure_port(self._listen)
-            else:
-                port = server.add_secure_port(self._listen, self._credentials)
-        except RuntimeError as error:
-            raise ConfigError([Problem("", f'cannot listen on "{self._listen}": {error}')]) from error
+        address = bind(server, self._listen, self._credentials)
         server.start()
         self._health.open(self._arities)
         self._grpc = server
-        self.address = (
-            self._listen if self._listen.startswith("unix:") else f"{self._listen.rpartition(':')[0]}:{port}"
-        )
+        self.address = address
         return self.address
 
     def drain(self) -> None:

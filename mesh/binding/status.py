@@ -14,6 +14,10 @@ STATUS: Final[dict[int, grpc.StatusCode]] = {code.value[0]: code for code in grp
 _NUMBER: Final[dict[grpc.StatusCode, int]] = {code: code.value[0] for code in grpc.StatusCode}
 
 
+CANCELLED: Final = Outcome(1, "Locally cancelled by application!")
+"""How a call ends that its caller has cancelled, in the words of grpc; told by its identity, since servers cancel as well."""
+
+
 def outcome_of(error: grpc.aio.AioRpcError) -> Outcome:
     """Return how a client's attempt ended that raised this."""
     trailing = tuple((key, value) for key, value in error.trailing_metadata() or ())

@@ -67,6 +67,9 @@ class EndedCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic in
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         callback(self)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._outcome}>"
+
 
 class EndedRpcError(EndedCall, grpc.RpcError):
     """The error of a call that ended here, with all that applications and their interceptors ask of grpc's own."""

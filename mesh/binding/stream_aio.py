@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -19,13 +19,11 @@ import grpc.aio
 from mesh.binding import hearing_aio
 from mesh.binding.hearing import Ear, weakly
 from mesh.binding.race_aio import Start, StreamRacers
-from mesh.binding.status import STATUS, outcome_of, rpc_error
+from mesh.binding.status import CANCELLED, STATUS, outcome_of, rpc_error
 from mesh.call import COMMIT, OPEN, Attempt, Choose, Effect, Outcome, Race, Sleep
 from mesh.engine import Flow
 
 DoneCallback = Callable[[Any], None]
-
-_CANCELLED: Final = Outcome(1, "Locally cancelled by application!")
 
 
 class ResponseStream:
@@ -59,7 +57,7 @@ class ResponseStream:
             begun = True
         finally:
             if not begun:
-                self._close(_CANCELLED)
+                self._close(CANCELLED)
 
     # What the engine sees
 
@@ -98,7 +96,7 @@ class ResponseStream:
             opened = True
         finally:
             if not opened:
-                self._close(_CANCELLED)
+                self._close(CANCELLED)
 
     async def _perform(self, effect: Effect | None) -> Outcome | tuple[int, Outcome] | None:
         if type(effect) is Sleep:
@@ -139,7 +137,7 @@ class ResponseStream:
         else:
             await self.opened()
         if self._outcome is None:
-            outcome = _CANCELLED
+            outcome = CANCELLED
             try:
                 if self._ear is None:
                     yield self._first
@@ -153,12 +151,12 @@ class ResponseStream:
             except grpc.aio.AioRpcError as error:
                 outcome = outcome_of(error)._replace(committed=True)
             finally:
-                if outcome is _CANCELLED:
+                if outcome is CANCELLED:
                     self._close(outcome)
             if self._outcome is None:
                 self._advance(outcome)
         ended = self._outcome
-        if ended is _CANCELLED:
+        if ended is CANCELLED:
             raise asyncio.CancelledError
         if ended is not None and ended.code:
             raise rpc_error(ended)
@@ -208,10 +206,13 @@ class ResponseStream:
     def cancel(self) -> bool:
         if self._opening is not None:
             self._opening.cancel()
-        return self._close(_CANCELLED)
+        return self._close(CANCELLED)
 
     def __del__(self) -> None:
         self.cancel()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'running' if self._outcome is None else self._outcome}>"
 
 
 class StreamHandle(ResponseStream):

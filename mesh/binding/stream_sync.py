@@ -19,7 +19,8 @@ import grpc
 
 from mesh.binding.drive_sync import Step, Turns
 from mesh.binding.exchange_sync import Exchange, hang_up
-from mesh.binding.handle_sync import CANCELLED, Ending, Handle
+from mesh.binding.handle_sync import Ending, Handle
+from mesh.binding.status import CANCELLED
 from mesh.binding.status_sync import error_of, outcome_of
 from mesh.call import COMMIT, OPEN, Attempt, Choose, Outcome, Race
 
@@ -116,9 +117,9 @@ class StreamHandle(Handle):
 
     # How it ends
 
-    def _close(self, end: Callable[[Any], None]) -> bool:
-        """End the call from this side: settle the stages as abandoned and cancel the wire."""
-        if not self._ending.set(CANCELLED):
+    def _close(self, end: Callable[[Any], object], outcome: Outcome = CANCELLED) -> bool:
+        """End the call from this side: settle the stages, as abandoned unless `end` does it, and cancel the wire."""
+        if not self._ending.set(outcome):
             return False
         end(self._exchange.flow)
         self._stopped.put(None)
@@ -127,6 +128,13 @@ class StreamHandle(Handle):
         if wire is not None:
             hang_up(wire)
         return True
+
+    def judged(self) -> None:
+        """End the call with the verdict of a stage, whether anybody reads or not."""
+        verdict = self._exchange.verdict
+        if verdict is not None:
+            # Whatever the flow is told, it ends with the verdict.
+            self._close(lambda flow: self._turns.advance(flow, None), verdict)
 
     # What the caller sees
 

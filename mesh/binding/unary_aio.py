@@ -16,7 +16,7 @@ import grpc.aio
 from mesh.binding import drive_aio, hearing_aio
 from mesh.binding.hearing import Ear, weakly
 from mesh.binding.race_aio import Start
-from mesh.binding.status import STATUS, outcome_of, rpc_error
+from mesh.binding.status import CANCELLED, STATUS, outcome_of, rpc_error
 from mesh.call import ABANDONED, Attempt, Outcome
 from mesh.engine import Flow
 
@@ -52,9 +52,12 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
         except grpc.aio.AioRpcError as error:
             return outcome_of(error)
         except asyncio.CancelledError:
-            if ear is None or not hearing_aio.is_judged(ear):
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
                 raise
-            return ABANDONED
+            # The wire was cancelled under whoever waits, which must not look as if he had been. grpc.aio does that to a
+            # call that its server ends while the last of its requests is written.
+            return CANCELLED if ear is None or ear.verdict is None else ABANDONED
 
     def _cancel_wires(self) -> None:
         for wire in self._wires.values():
@@ -70,7 +73,7 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
         except asyncio.CancelledError:
             if not self._task.cancelled():
                 raise
-            return Outcome(1, "Locally cancelled by application!")
+            return CANCELLED
 
     def __await__(self) -> Generator[Any, None, Any]:
         outcome: Outcome = yield from self._task.__await__()
@@ -158,3 +161,6 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
         task = getattr(self, "_task", None)
         if task is not None and not task.done() and not task.get_loop().is_closed():
             task.cancel()
+
+    def __repr__(self) -> str:
+        return f"<StreamUnaryHandle {'ended' if self._task.done() else 'running'}>"

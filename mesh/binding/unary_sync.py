@@ -15,7 +15,8 @@ from typing import Any
 import grpc
 
 from mesh.binding.drive_sync import Step, Turns, Wires, raced
-from mesh.binding.handle_sync import CANCELLED, Ending, Handle
+from mesh.binding.handle_sync import Ending, Handle
+from mesh.binding.status import CANCELLED
 from mesh.binding.status_sync import error_of
 from mesh.call import Attempt, Outcome
 from mesh.engine import Flow
@@ -83,6 +84,9 @@ class Running:
         if self.ending.set(CANCELLED):
             self._turns.drop(self._flow)
             self.wires.cancel()
+
+    def __repr__(self) -> str:
+        return f"<Running {self.wires!r} {self.ending!r}>"
 
 
 class UnaryHandle(Handle):

@@ -18,13 +18,12 @@ from mesh.binding import race_aio
 from mesh.binding.destination import Outlet
 from mesh.binding.metadata import sent
 from mesh.binding.metadata_aio import as_sent
-from mesh.binding.status import STATUS, at_once, outcome_of, rpc_error
+from mesh.binding.status import CANCELLED, STATUS, at_once, outcome_of, rpc_error
 from mesh.call import Attempt, Call, Outcome, Race, Sleep
 from mesh.engine import Chain, Flow
 
 _OK: Final = Outcome(0)
 """The answer itself stays in grpc's call, so one outcome does for all."""
-_CANCELLED: Final = Outcome(1, "Locally cancelled by application!")
 
 
 class UnaryUnaryHandle(grpc.aio.UnaryUnaryCall):  # type: ignore[type-arg]  # generic in the stubs only
@@ -52,6 +51,7 @@ class UnaryUnaryHandle(grpc.aio.UnaryUnaryCall):  # type: ignore[type-arg]  # ge
         self._timer: asyncio.TimerHandle | None = None
         self._racing: asyncio.Future[Outcome] | None = None
         self._listening: asyncio.Future[None] | None = None
+        self._watching: asyncio.Future[None] | None = None
         self._outcome: Outcome | None = None
         self._callbacks: list[Callable[[Any], None]] | None = None
         self._advance(None)
@@ -102,15 +102,33 @@ class UnaryUnaryHandle(grpc.aio.UnaryUnaryCall):  # type: ignore[type-arg]  # ge
             return
         outcome = _failure(wire, code)
         if outcome is None:
-            self._give_up(_CANCELLED)
+            self._give_up(CANCELLED)
         else:
             self._go_on(outcome)
 
     async def _listen(self, wire: Any) -> None:
         """Go on once there is a message to be heard, not only its bytes."""
-        response = await wire
+        try:
+            response = await wire
+        except Exception as error:  # noqa: BLE001 - its deserializer may raise anything; whoever awaits gets it
+            self._fail(error)
+            return
         if self._outcome is None:
             self._go_on(Outcome(0, value=response))
+
+    async def _watch(self, wire: Any) -> None:
+        """Notice if an attempt cannot be sent at all: grpc tells that to nobody but those who await it."""
+        try:
+            await wire
+        except grpc.aio.AioRpcError:
+            pass  # the flow has been told
+        except Exception as error:  # noqa: BLE001 - a serializer may raise anything, and metadata be of any kind
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """End the call for an error of grpc's own or of the application's, which is no status."""
+        if self._outcome is None:
+            self._give_up(Outcome(13, str(error), error=error))
 
     def _race(self, effect: Race) -> None:
         """Leave a hedged call's flow to a task: its attempts need one each anyway."""
@@ -141,7 +159,7 @@ class UnaryUnaryHandle(grpc.aio.UnaryUnaryCall):  # type: ignore[type-arg]  # ge
         if self._outcome is not None:
             return
         if racing.cancelled():
-            self._give_up(_CANCELLED)
+            self._give_up(CANCELLED)
         elif error := racing.exception():
             self._give_up(Outcome(13, str(error), error=error))
         else:
@@ -151,14 +169,18 @@ class UnaryUnaryHandle(grpc.aio.UnaryUnaryCall):  # type: ignore[type-arg]  # ge
         self._timer = None
         self._outlet.destination.waiting.discard(self)
         if self._outcome is None:
+            before = self._wire
             self._go_on(None)
+            # Whoever awaits the call awaits the attempt that was there first, and hears of it himself.
+            if self._wire is not before and self._outcome is None:
+                self._watching = asyncio.ensure_future(self._watch(self._wire))
 
     def _go_on(self, answer: Outcome | None) -> None:
         """Advance where nobody is there to raise to."""
         try:
             self._advance(answer)
         except Exception as error:  # noqa: BLE001 - a retry that raises, a channel closed meanwhile: whoever awaits gets it
-            self._give_up(Outcome(13, str(error), error=error))
+            self._fail(error)
 
     # How it ends
 
@@ -176,7 +198,7 @@ class UnaryUnaryHandle(grpc.aio.UnaryUnaryCall):  # type: ignore[type-arg]  # ge
         if self._timer is not None:
             self._timer.cancel()
             self._outlet.destination.waiting.discard(self)
-        for task in (self._racing, self._listening):
+        for task in (self._racing, self._listening, self._watching):
             if task is not None:
                 task.cancel()
         if self._wire is not None:
@@ -201,10 +223,9 @@ class UnaryUnaryHandle(grpc.aio.UnaryUnaryCall):  # type: ignore[type-arg]  # ge
             raise
         except Exception as error:
             # No status but an error of grpc's own, as for a request that its serializer cannot take.
-            if self._outcome is None:
-                self._give_up(Outcome(13, str(error), error=error))
+            self._fail(error)
             raise
-        if outcome is _CANCELLED:
+        if outcome is CANCELLED:
             raise asyncio.CancelledError
         if outcome.code:
             raise rpc_error(outcome)
@@ -231,7 +252,7 @@ class UnaryUnaryHandle(grpc.aio.UnaryUnaryCall):  # type: ignore[type-arg]  # ge
     def cancel(self) -> bool:
         if self._outcome is not None:
             return False
-        self._give_up(_CANCELLED)
+        self._give_up(CANCELLED)
         return True
 
     def cancelled(self) -> bool:

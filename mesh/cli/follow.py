@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from mesh.cli.inspection import inspect
 from mesh.config import restart
 from mesh.config.diagnostic import locate
-from mesh.config.watch import FileWatch
+from mesh.config.watch import FileWatch, is_wanted
 
 if TYPE_CHECKING:
     from mesh.config import Environment
     from mesh.up import Supervisor
-
-_INTERVAL: Final = 1.0
-_SETTLING: Final = 0.1
-"""Seconds between two looks at a file that is being written."""
 
 
 async def follow(
@@ -25,8 +21,8 @@ async def follow(
 ) -> None:
     """Follow the environment's file until cancelled; not at all where MESH_RELOAD is 0."""
     watch = FileWatch(environment.file)
-    while environ.get("MESH_RELOAD", "1") != "0":
-        await asyncio.sleep(_SETTLING if watch.settling else _INTERVAL)
+    while is_wanted(environ):
+        await asyncio.sleep(watch.pause())
         if not watch.changed():
             continue
         found = await asyncio.to_thread(inspect, environment.file)

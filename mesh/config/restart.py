@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from mesh.policy.problem import Problem
 from mesh.v1 import config_pb2, policy_pb2
 
-_CHANNELS = "changed; channels that are open keep what they have, those opened from now on follow"
-_PROCESS = "changed; takes effect when the process starts again"
-_SPANS = (
+Key = tuple[str, str]
+"""A service's and a method's name; empty strings for what is above them."""
+
+_EMPTY: Final = policy_pb2.Policy()
+_CHANNELS: Final = "changed; channels that are open keep what they have, those opened from now on follow"
+_PROCESS: Final = "changed; takes effect when the process starts again"
+_SPANS: Final = (
     "names opentelemetry-instrumentation-grpc for the first time; open channels and servers have no interceptors of "
     "it, and the mesh goes on making their spans"
 )
-_SECTIONS: Mapping[str, str] = {
+_SECTIONS: Final[Mapping[str, str]] = {
     "services": _CHANNELS,
     "gateway": _PROCESS,
     "telemetry": _PROCESS,
@@ -46,11 +51,6 @@ def needed(old: config_pb2.Environment, new: config_pb2.Environment) -> list[Pro
             if _foreign(policy)
         ]
     return found
-
-
-_EMPTY = policy_pb2.Policy()
-Key = tuple[str, str]
-"""A service's and a method's name; empty strings for what is above them."""
 
 
 def _written(proto: config_pb2.Environment) -> Mapping[str, object]:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
+
+INTERVAL: Final = 1.0
+"""Seconds between two looks."""
+_SETTLING: Final = 0.1
+"""Seconds between two looks at a file that is being written."""
 
 Mark = tuple[int, int, int, int] | None
 """What tells two states of a file apart; None where there is no file."""
@@ -37,8 +44,17 @@ class FileWatch:
         """Whether the last look found it changing, so that the next should come soon."""
         return self._seen != self._known and self._seen is not None
 
+    def pause(self, interval: float = INTERVAL) -> float:
+        """Return the seconds until the next look."""
+        return min(_SETTLING, interval) if self.settling else interval
+
     def __repr__(self) -> str:
         return f"<FileWatch {self.file}>"
+
+
+def is_wanted(environ: Mapping[str, str]) -> bool:
+    """Whether files are to be followed; MESH_RELOAD=0 says no."""
+    return environ.get("MESH_RELOAD", "1") != "0"
 
 
 def _mark(file: Path) -> Mark:

@@ -17,6 +17,19 @@ from mesh.v1 import policy_pb2
 _SHARED: Final = frozenset({"enabled", "budget", "idempotency_key"})
 """Fields of `retry` that hedging uses as well."""
 
+_OF_ALGORITHM: Final = {
+    "tolerance": "ADAPTIVE_ALGORITHM_GRADIENT",
+    "latency_threshold": "ADAPTIVE_ALGORITHM_AIMD",
+    "backoff_ratio": "ADAPTIVE_ALGORITHM_AIMD",
+}
+"""Fields of an adaptive limit that one algorithm alone looks at."""
+
+_ENFORCED: Final = {
+    "stream": ("idle_timeout", "max_age"),
+    "message_limit": ("max_request_bytes", "max_response_bytes"),
+}
+"""Sections that enforce nothing unless one of these fields is written."""
+
 
 def check_layer(own: policy_pb2.Policy, at: Problems) -> None:
     """Report what a layer says against itself."""
@@ -51,6 +64,7 @@ def check_merged(policy: policy_pb2.Policy, at: Problems) -> None:
             at.field("required").item(index).add(
                 f'"{name}" must be enforced, but it is off; write the section, or take it out of `required`'
             )
+    _check_unused(policy, at)
     idle, age = _seconds(policy.stream, "idle_timeout"), _seconds(policy.stream, "max_age")
     if _on(policy, "stream") and idle is not None and age is not None and idle >= age:
         at.field("stream").field("idle_timeout").add(
@@ -61,6 +75,35 @@ def check_merged(policy: policy_pb2.Policy, at: Problems) -> None:
         at.field("message_limit").field("max_response_bytes").add(
             f"the connection takes no message above {most} bytes (connection.max_receive_bytes); "
             "lower this one or raise that one"
+        )
+
+
+def _check_unused(policy: policy_pb2.Policy, at: Problems) -> None:
+    """Report what nothing would ever look at."""
+    for section, names in _ENFORCED.items():
+        if _on(policy, section) and not any(getattr(policy, section).HasField(name) for name in names):
+            at.field(section).add(
+                f"there is nothing to enforce; write {' or '.join(names)}, or say `enabled: false`"
+            )
+    for section in ("client_concurrency", "server_concurrency"):
+        adaptive = getattr(policy, section).adaptive
+        if not _on(policy, section) or not _on(getattr(policy, section), "adaptive"):
+            continue
+        chosen = adaptive.algorithm or policy_pb2.ADAPTIVE_ALGORITHM_GRADIENT
+        for name, algorithm in _OF_ALGORITHM.items():
+            if adaptive.HasField(name) and policy_pb2.AdaptiveAlgorithm.Value(algorithm) != chosen:
+                at.field(section).field("adaptive").field(name).add(
+                    f"only {algorithm} looks at it; choose that algorithm, or remove the field"
+                )
+    backoff = policy.retry.backoff
+    if (
+        _on(policy, "retry")
+        and backoff.HasField("multiplier")
+        and backoff.jitter == policy_pb2.JITTER_DECORRELATED
+    ):
+        at.field("retry").field("backoff").field("multiplier").add(
+            "JITTER_DECORRELATED grows from each wait to three times that and does not look at it; "
+            "choose another jitter, or remove the field"
         )
 
 

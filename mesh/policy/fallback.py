@@ -64,7 +64,9 @@ class FallbackPolicy:
         elif other is method:
             here.add(f'"{self.method}" is the method itself; retries are what `retry` is for')
         elif _signature(other) != _signature(method):
-            here.add(f'"{self.method}" takes or answers with other messages than {method.name}')
+            here.add(
+                f'"{self.method}" takes or answers with other messages than {method.name}, or with streams of them'
+            )
 
     def encode(self, method: MethodDescriptor, at: Problems) -> bytes:
         """Return the response on the wire; report what does not fit the method's response message."""

@@ -54,9 +54,14 @@ def read_all(protos: Iterable[policy_pb2.HeaderMatch], at: Problems) -> tuple[He
     return tuple(HeaderMatchPolicy.read(proto, at.item(index)) for index, proto in enumerate(protos))
 
 
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of metadata."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_name(name: str, at: Problems) -> None:
     """Report what cannot be the name of metadata."""
     if not name:
         at.add("the name of the metadata is needed")
-    elif not _NAME.fullmatch(name):
+    elif not is_name(name):
         at.add(f'"{name}" is not a name of metadata: lower case letters, digits, ".", "-" and "_"')

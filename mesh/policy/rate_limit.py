@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-import re
 from typing import Final
 
 from mesh.policy import read
+from mesh.policy.header_match import is_name
 from mesh.policy.problem import Problems
 from mesh.v1 import policy_pb2
 
@@ -28,9 +28,6 @@ _KEY: Final = {
     policy_pb2.RATE_KEY_METADATA: RateKey.METADATA,
 }
 
-# 'Header-Name → 1*( %x30-39 / %x61-7A / "_" / "-" / ".")' - gRPC over HTTP2
-_NAME: Final = re.compile(r"[0-9a-z_.-]+")
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RatePolicy:
@@ -49,7 +46,7 @@ class RatePolicy:
             at.field("per_second").add("a limit needs a rate, in calls a second")
         rate = read.number(proto, "per_second", at, default=1.0, least=0.0001, most=1e6)
         key = _KEY.get(proto.key, RateKey.METHOD)
-        if key is RateKey.METADATA and not _NAME.fullmatch(proto.metadata):
+        if key is RateKey.METADATA and not is_name(proto.metadata):
             at.field("metadata").add(
                 f'"{proto.metadata}" is no name of metadata, in lower case, which RATE_KEY_METADATA needs'
             )

@@ -43,6 +43,9 @@ class Wire:
         self.backend: Backend | None = None
         self.job: Job | None = None
 
+    def __repr__(self) -> str:
+        return f"<Wire {self.number} {'over' if self.over else 'open'}>"
+
 
 class Job:
     """One call in a backend."""
@@ -55,6 +58,9 @@ class Job:
         self.running = False
         self.gone = False
         """The caller has gone, and the backend noticed."""
+
+    def __repr__(self) -> str:
+        return f"<Job of {self.wire!r} {'running' if self.running else 'waiting'}>"
 
 
 class Backend:

@@ -61,6 +61,9 @@ class Client:
                 return backend
         return None
 
+    def __repr__(self) -> str:
+        return f"<Client of {len(self.backends)} backends>"
+
 
 class _Flight:
     """One call on its way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mesh.call import Arity, Call, Code, Outcome, Side
+from mesh.call import Arity, Call, Code, Outcome, Priority, Side
 from mesh.contract import Stage
 from mesh.mechanism.aimd import Aimd
 from mesh.mechanism.concurrency import ConcurrencyLimit, Mover
@@ -29,10 +29,13 @@ _REFRESH: Final = 0.1
 """Seconds a refusal is handed out again before it is made anew: under overload refusing is the hot path."""
 
 
+_NEVER: Final = float("-inf"), Outcome(0)
+
+
 class Concurrency(Stage):
     """Takes a slot for the attempt or call, and gives it back however it ended. Its ticket is when it was taken."""
 
-    __slots__ = ("_due", "_learns", "_limit", "_refusal", "_server", "_where", "name")
+    __slots__ = ("_learns", "_limit", "_refusals", "_server", "_where", "name")
 
     def __init__(self, name: str, limit: ConcurrencyLimit, where: str, *, learns: bool, server: bool) -> None:
         """`learns`: the calls' durations say something about load; `server`: refusals say when to come back."""
@@ -41,11 +44,10 @@ class Concurrency(Stage):
         self._where = where
         self._learns = learns
         self._server = server
-        self._refusal = Outcome(0)
-        self._due = float("-inf")
+        self._refusals: dict[int, tuple[float, Outcome]] = {}
 
     def admit(self, call: Call, now: float) -> Outcome | object:
-        return now if self._limit.try_acquire(call.priority) else self._refuse(now)
+        return now if self._limit.try_acquire(call.priority) else self._refuse(call.priority, now)
 
     def settle(self, call: Call, ticket: Any, outcome: Outcome, now: float) -> None:
         code = outcome.code
@@ -60,16 +62,20 @@ class Concurrency(Stage):
         # How long a stream goes on is its caller's wish; how soon it begins is the target's doing.
         self._limit.release(ticket, ok, now, call.opened)
 
-    def _refuse(self, now: float) -> Outcome:
-        if not 0.0 <= self._due - now <= _REFRESH:
-            self._due = now + _REFRESH
-            details = f"{self._where} has {self._limit.in_flight} in flight, the limit"
+    def _refuse(self, priority: Priority, now: float) -> Outcome:
+        due, refused = self._refusals.get(priority, _NEVER)
+        if not 0.0 <= due - now <= _REFRESH:
+            limit = self._limit
+            details = f"{self._where} has {limit.in_flight} in flight, the limit"
+            if limit.in_flight < limit.limit:
+                details += f" of {priority.name.lower()} priority (of {limit.limit} in all)"
             if self._server:
-                wait = min(_LATEST, max(_SOONEST, self._limit.duration))
-                self._refusal = refusal.exhausted(details, wait, self.name)
+                wait = min(_LATEST, max(_SOONEST, limit.duration))
+                refused = refusal.exhausted(details, wait, self.name)
             else:
-                self._refusal = Outcome(8, details, rejected_by=self.name)
-        return self._refusal
+                refused = Outcome(8, details, rejected_by=self.name)
+            self._refusals[priority] = now + _REFRESH, refused
+        return refused
 
 
 def _policy(scope: Scope) -> ConcurrencyPolicy | None:
@@ -168,5 +174,9 @@ def describe(scope: Scope) -> str:
     if policy.every_method:
         text += ", all methods together"
     if scope.policy.priority is not None:
-        text += f"; low priority fills {policy.low_share:.0%} of it, normal {policy.normal_share:.0%}"
+        return text + f"; low priority fills {policy.low_share:.0%} of it, normal {policy.normal_share:.0%}"
+    if policy.normal_share < 1.0:
+        text += f"; {policy.normal_share:.0%} of it is filled: without `priority` all requests are normal"
+    if policy.low_share != ConcurrencyPolicy().low_share:
+        text += "; low_share is inert without `priority`"
     return text

@@ -92,9 +92,9 @@ def describe(scope: Scope) -> str:
         return ""
     parts = []
     if policy.delay_share:
-        parts.append(f"{policy.delay_share:.4g} of attempts wait {policy.delay:g}s")
+        parts.append(f"{policy.delay_share * 100:.4g}% of attempts wait {policy.delay:g}s")
     if policy.abort_share:
-        parts.append(f"{policy.abort_share:.4g} of attempts fail with {CODE_NAMES[policy.code]}")
+        parts.append(f"{policy.abort_share * 100:.4g}% of attempts fail with {CODE_NAMES[policy.code]}")
     if policy.by_request:
         parts.append(f"what a request asks for in {BY_REQUEST}")
     text = "; ".join(parts)

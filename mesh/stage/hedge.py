@@ -28,6 +28,9 @@ class Counters:
         self.won = won
         self.refused = refused
 
+    def __repr__(self) -> str:
+        return f"<Counters {self.started.value} started, {self.won.value} won, {self.refused.value} refused>"
+
 
 class Hedges(Hedge):
     """Decides about further attempts of one method's calls."""

@@ -78,6 +78,9 @@ class Report:
             self._busy, self._since, self._due = busy, now, now + _REFRESH
         return TRAILER, self._text + own
 
+    def __repr__(self) -> str:
+        return f"<Report since {self._since:g}, told to {len(self._told)}>"
+
 
 class Said(NamedTuple):
     """What a handler said about load, encoded."""

@@ -108,7 +108,7 @@ def describe(scope: Scope) -> str:
     if policy is None:
         return ""
     return (
-        f"copies {policy.share:.4g} of requests to {policy.target}, at most {policy.max_in_flight} in flight, "
+        f"copies {policy.share * 100:.4g}% of requests to {policy.target}, at most {policy.max_in_flight} in flight, "
         f"{policy.timeout:g}s each"
     )
 
@@ -119,4 +119,4 @@ def absent(scope: Scope) -> str:
         return OFF
     if scope.arity.request_streams:
         return "streams of requests are not copied"
-    return "only channels of mesh.channel and the gateway send copies"
+    return "only mesh.channel, mesh.sync.channel and the gateway send copies"

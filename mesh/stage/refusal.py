@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
 
 from mesh.call import Code, Metadata, Outcome
-
-STATUS_DETAILS: Final = "grpc-status-details-bin"
+from mesh.stage.detail import detailed
 
 
 def exhausted(details: str, wait: float, stage: str) -> Outcome:
@@ -20,10 +18,8 @@ def exhausted(details: str, wait: float, stage: str) -> Outcome:
 
 
 def retry_info(details: str, wait: float) -> Metadata:
-    """Return the trailing metadata that says when to come back: the status again, with its details."""
-    status = status_pb2.Status(code=int(Code.RESOURCE_EXHAUSTED), message=details)
+    """Return the trailing metadata that says when to come back."""
     info = error_details_pb2.RetryInfo()
     # Rounded up to what a client's timer can tell apart: who waits as long as told must not be too early.
     info.retry_delay.FromNanoseconds(math.ceil(wait * 1e6) * 1000)
-    status.details.add().Pack(info)
-    return ((STATUS_DETAILS, status.SerializeToString()),)
+    return detailed(int(Code.RESOURCE_EXHAUSTED), details, info)

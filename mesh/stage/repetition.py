@@ -11,10 +11,10 @@ from mesh.call import Call, Metadata
 from mesh.mechanism.budget import RetryBudget
 from mesh.mechanism.retry import parse_pushback
 from mesh.policy.retry import BudgetPolicy
+from mesh.stage.detail import STATUS_DETAILS
 from mesh.stage.scope import Scope
 
 PUSHBACK: Final = "grpc-retry-pushback-ms"
-STATUS_DETAILS: Final = "grpc-status-details-bin"
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 _RETRY_INFO: Final = error_details_pb2.RetryInfo.DESCRIPTOR
 

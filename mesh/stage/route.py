@@ -88,7 +88,7 @@ def _describe(rule: RulePolicy, target: str) -> str:
     to = names[0]
     if len(names) > 1:
         shares = zip(names, rule.weights, strict=True)
-        to = ", ".join(f"{weight / whole:.4g} {name}" for name, weight in shares)
+        to = ", ".join(f"{100 * weight / whole:.4g}% {name}" for name, weight in shares)
         if rule.hash_header:
             to += f" by {rule.hash_header}"
     when = " and ".join(map(str, rule.headers))
@@ -99,4 +99,4 @@ def absent(scope: Scope) -> str:
     """Say why calls are not routed."""
     if scope.policy.route is None:
         return OFF
-    return "only calls through mesh.channel or the gateway, to a service that has subsets, are routed"
+    return "only calls through a channel of the mesh, to a service that has subsets, are routed"

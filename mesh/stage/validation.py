@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any, Final
 
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -13,6 +13,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from mesh.call import Call, Direction, Outcome
 from mesh.contract import Stage
 from mesh.errors import ConfigError
+from mesh.policy import annotation
 from mesh.policy.problem import Problem
 from mesh.stage import violation
 from mesh.stage.scope import OFF, Scope
@@ -94,14 +95,8 @@ def absent(scope: Scope) -> str:
 
 def _request(scope: Scope) -> Descriptor | None:
     """Return the type of the method's requests, if any descriptors know it: first those that handlers are made of."""
-    service, _, method = scope.method.lstrip("/").partition("/")
-    for pool in (descriptor_pool.Default(), scope.pool):
-        if pool is not None:
-            try:
-                return pool.FindServiceByName(service).FindMethodByName(method).input_type
-            except KeyError:
-                continue
-    return None
+    method = annotation.descriptor(scope.method) or annotation.descriptor(scope.method, scope.pool)
+    return None if method is None else method.input_type
 
 
 def _has_rules(message: Descriptor, seen: set[str]) -> bool:

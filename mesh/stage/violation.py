@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
 
 from mesh.call import Outcome
-
-STATUS_DETAILS: Final = "grpc-status-details-bin"
+from mesh.stage.detail import detailed
 
 MOST_BYTES: Final = 4096
 """What violations may take in the trailing metadata, which gRPC peers bound: by default to 8 KiB in all."""
@@ -31,11 +30,8 @@ def refusal(violations: Sequence[Any], rejected_by: str) -> Outcome:
         details += f" (and {len(found) - 1} more)"
     if len(details) > MOST_BYTES // 4:
         details = f"{details[: MOST_BYTES // 4]}..."
-    status = status_pb2.Status(code=3, message=details)
-    status.details.add().Pack(error_details_pb2.BadRequest(field_violations=_fitting(found)))
-    return Outcome(
-        3, details, trailing=((STATUS_DETAILS, status.SerializeToString()),), rejected_by=rejected_by
-    )
+    broken = error_details_pb2.BadRequest(field_violations=_fitting(found))
+    return Outcome(3, details, trailing=detailed(3, details, broken), rejected_by=rejected_by)
 
 
 def _fitting(

@@ -101,3 +101,13 @@ async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+def plain(node: Node) -> grpc.aio.Channel:
+    """A channel without the mesh: it does not turn away from a server by itself."""
+    return grpc.aio.insecure_channel(node.address, options=[("grpc.enable_retries", 0)])
+
+
+async def ended(call: Any) -> Any:
+    """Return what a call brings; as a coroutine, which a task can be made of."""
+    return await call

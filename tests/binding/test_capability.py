@@ -188,9 +188,16 @@ def test_a_channel_of_the_meshs_own_under_asyncio_can_do_everything(side, arity)
 @pytest.mark.parametrize(
     ("side", "arity", "own", "expected"),
     [
-        (Side.CLIENT, Arity.UNARY_UNARY, False, {"route", "mirror"}),
+        (Side.CLIENT, Arity.UNARY_UNARY, False, set()),
         (Side.CLIENT, Arity.UNARY_UNARY, True, {"route", "mirror", "connection", "hedge"}),
-        (Side.CLIENT, Arity.UNARY_STREAM, False, {"route", "mirror", "hedge", "stream"}),
+        (Side.CLIENT, Arity.UNARY_STREAM, False, {"hedge"}),
+        (Side.CLIENT, Arity.STREAM_UNARY, False, set()),
+        (
+            Side.CLIENT,
+            Arity.STREAM_UNARY,
+            True,
+            {"route", "mirror", "connection", "hedge", "stream"},
+        ),
         (Side.SERVER, Arity.UNARY_UNARY, False, {"deadline"}),
         (Side.SERVER, Arity.STREAM_UNARY, False, {"deadline", "stream"}),
     ],
@@ -205,6 +212,17 @@ def test_what_is_not_configured_is_not_spoken_of():
     assert {} == inert_at(Colour.SYNC)(scope)
 
 
+def test_what_works_in_threads_may_be_required():
+    policies = """
+defaults: {mirror: {target: "127.0.0.1:1"}, stream: {max_age: 1s}, required: [mirror, stream]}
+"""
+    using = runtime(policies)
+
+    using.chains(Side.CLIENT, "shop", colour=Colour.SYNC).find(GET, Arity.UNARY_STREAM)
+    with pytest.raises(ConfigError, match=r'"mirror" must be enforced, .* copies go out on a channel'):
+        using.chains(Side.CLIENT, "shop", colour=Colour.SYNC, own=True).find(GET, Arity.UNARY_STREAM)
+
+
 def test_a_policy_that_requires_it_is_refused_where_it_does_nothing():
     policies = "defaults: {deadline: {max_timeout: 1s}, required: [deadline]}"
 
@@ -213,3 +231,12 @@ def test_a_policy_that_requires_it_is_refused_where_it_does_nothing():
         ConfigError, match=r'"deadline" must be enforced, but does nothing here: a handler.s thread'
     ):
         runtime(policies).chains(Side.SERVER, "shop", colour=Colour.SYNC).find(GET, Arity.UNARY_UNARY)
+
+
+def test_whose_spans_threads_get_is_said():
+    """The package's interceptors are for grpc.aio; in threads the mesh makes the spans, whatever the policy names."""
+    otel = runtime("defaults: {trace: {engine: TRACE_ENGINE_OTEL_INSTRUMENTATION}}")
+    scope = otel.chains(Side.SERVER, "shop").scope(GET, Arity.UNARY_UNARY)
+
+    assert "trace" in inert_at(Colour.SYNC)(scope)
+    assert "trace" not in inert_at(Colour.AIO)(scope)

@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 import mesh
-from mesh.binding import server as server_module
+from mesh.binding.construction import OPTIONS
 from mesh.binding.runtime import Runtime
 from mesh.call import Side
 from mesh.chain import Chains
@@ -293,7 +293,7 @@ async def test_a_connection_may_take_longer_than_the_first_backoff():
 def test_servers_allow_the_pings_that_policies_allow():
     """A policy may ask for a ping every 10 s; `Keepalive.read` refuses less."""
     least = KeepalivePolicy.read(policy_pb2.Keepalive(interval={"seconds": 10}), at := Problems())
-    allowed = dict(server_module.OPTIONS)["grpc.http2.min_ping_interval_without_data_ms"]
+    allowed = dict(OPTIONS)["grpc.http2.min_ping_interval_without_data_ms"]
 
     assert not at
     assert least is not None

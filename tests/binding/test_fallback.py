@@ -8,6 +8,7 @@ import pytest
 from google.protobuf import message_factory
 
 import mesh
+import mesh.sync
 from mesh.binding.destination import Destination
 from mesh.binding.direct import Direct
 from mesh.binding.runtime import Runtime
@@ -49,6 +50,20 @@ async def test_on_a_channel_of_ones_own_it_is_a_message():
     mine = mesh.client_interceptors("shop", using=described())
     async with grpc.aio.insecure_channel(NOBODY, interceptors=mine) as channel:
         assert "none" == (await channel.unary_unary(GET)(b"")).name
+
+
+@pytest.mark.parametrize("calls", ["unary_unary", "stream_unary"])
+@pytest.mark.parametrize("blocks", [True, False])
+def test_where_it_is_inert_the_caller_gets_the_failure(calls, blocks):
+    """Interceptors of plain grpc cannot deserialize a response."""
+    mine = mesh.sync.client_interceptors("shop", using=described())
+    with grpc.intercept_channel(grpc.insecure_channel(NOBODY), *mine) as channel:
+        method = getattr(channel, calls)(GET)
+        request = b"" if calls == "unary_unary" else [b""]
+        with pytest.raises(grpc.RpcError) as caught:
+            method(request) if blocks else method.future(request).result()
+
+    assert grpc.StatusCode.UNAVAILABLE == caught.value.code()
 
 
 async def test_streams_of_requests_too():

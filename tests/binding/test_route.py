@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import contextlib
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 
 import mesh
+import mesh.sync
+from mesh.binding import channel_sync, site_sync
 from mesh.binding.direct import Direct
 from mesh.binding.runtime import Runtime
 from mesh.binding.service_config import ChannelArguments
-from mesh.binding.site import Site
+from mesh.binding.site_aio import Site
 from mesh.binding.target import resolve
+from mesh.call import Colour
 from mesh.config import environment
 from mesh.config.spec import Environment
 from mesh.errors import ConfigError
 from mesh.policy.table import PolicyTable
 from tests.policy.test_table import table
 
+from .coloured import coloured
 from .node import BUY, GET, LIST, Node, running, until
 
 CANARY = "{headers: [{name: x-group, exact: beta}], to: [{subset: v2}]}"
+COLOURS = pytest.mark.parametrize("colour", list(Colour), ids=lambda colour: colour.value)
 SPLIT = "{to: [{subset: v1, weight: 4}, {subset: v2, weight: 1}]}"
 STICKY = "{to: [{subset: v1}, {subset: v2}], hash_header: x-user}"
 
@@ -53,15 +61,16 @@ policies:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder, rule: str) -> AsyncIterator[tuple[grpc.aio.Channel, list[Node], Runtime]]:
+async def opened(colour: Colour, folder, rule: str) -> AsyncIterator[tuple[Any, list[Node], Runtime]]:
     async with running(3) as nodes:
         using = Runtime(written(folder, nodes, rule))
-        async with mesh.channel("shop", using=using) as channel:
+        async with coloured(colour, "shop", using=using) as channel:
             yield channel, nodes, using
 
 
-async def test_requests_that_match_go_to_the_subset_and_others_to_the_service(tmp_path):
-    async with opened(tmp_path, CANARY) as (channel, _, _):
+@COLOURS
+async def test_requests_that_match_go_to_the_subset_and_others_to_the_service(colour, tmp_path):
+    async with opened(colour, tmp_path, CANARY) as (channel, _, _):
         get = channel.unary_unary(GET)
 
         assert b"node2" == await get(b"", metadata=(("x-group", "beta"),))
@@ -69,24 +78,27 @@ async def test_requests_that_match_go_to_the_subset_and_others_to_the_service(tm
         assert b"node0" == await get(b"")
 
 
-async def test_streams_are_routed_too(tmp_path):
-    async with opened(tmp_path, CANARY) as (channel, _, _):
+@COLOURS
+async def test_streams_are_routed_too(colour, tmp_path):
+    async with opened(colour, tmp_path, CANARY) as (channel, _, _):
         stream = channel.unary_stream(LIST)(b"", metadata=(("x-group", "beta"),))
 
         assert [b"node2"] * 3 == [message async for message in stream]
 
 
-async def test_calls_are_split_by_weight(tmp_path):
-    async with opened(tmp_path, SPLIT) as (channel, _, _):
+@COLOURS
+async def test_calls_are_split_by_weight(colour, tmp_path):
+    async with opened(colour, tmp_path, SPLIT) as (channel, _, _):
         answers = collections.Counter([await channel.unary_unary(GET)(b"") for _ in range(300)])
 
     assert {b"node1", b"node2"} == set(answers)
     assert 20 < answers[b"node2"] < 120
 
 
-async def test_a_user_stays_with_one_subset(tmp_path):
+@COLOURS
+async def test_a_user_stays_with_one_subset(colour, tmp_path):
     seen: dict[str, set[bytes]] = collections.defaultdict(set)
-    async with opened(tmp_path, STICKY) as (channel, _, _):
+    async with opened(colour, tmp_path, STICKY) as (channel, _, _):
         for _ in range(5):
             for user in map(str, range(20)):
                 seen[user].add(await channel.unary_unary(GET)(b"", metadata=(("x-user", user),)))
@@ -106,15 +118,16 @@ async def test_behind_interceptors_of_ones_own(tmp_path):
             assert b"node2" == await channel.unary_unary(GET)(b"", metadata=(("x-group", "beta"),))
 
 
-async def test_each_subset_has_its_own_metrics_and_circuits(tmp_path):
-    async with opened(tmp_path, CANARY) as (channel, nodes, using):
+@COLOURS
+async def test_each_subset_has_its_own_metrics_and_circuits(colour, tmp_path):
+    async with opened(colour, tmp_path, CANARY) as (channel, nodes, using):
         nodes[2].answer = nodes[2].fail
         buy = channel.unary_unary(BUY)
 
         async def beta() -> str:
             try:
                 await buy(b"", metadata=(("x-group", "beta"),))
-            except grpc.aio.AioRpcError as error:
+            except grpc.RpcError as error:
                 return error.details() or ""
             return ""
 
@@ -151,8 +164,9 @@ async def test_the_gateways_calls_are_routed(tmp_path):
     assert [b"node2"] * 3 == streamed
 
 
-async def test_a_push_moves_calls_at_once(tmp_path):
-    async with opened(tmp_path, CANARY) as (channel, _, using):
+@COLOURS
+async def test_a_push_moves_calls_at_once(colour, tmp_path):
+    async with opened(colour, tmp_path, CANARY) as (channel, _, using):
         get = channel.unary_unary(GET)
         assert b"node0" == await get(b"")
 
@@ -163,8 +177,9 @@ async def test_a_push_moves_calls_at_once(tmp_path):
         assert b"node0" == await get(b"", metadata=(("x-group", "beta"),))
 
 
-async def test_a_push_with_a_subset_that_is_not_there_changes_nothing(tmp_path):
-    async with opened(tmp_path, CANARY) as (channel, _, using):
+@COLOURS
+async def test_a_push_with_a_subset_that_is_not_there_changes_nothing(colour, tmp_path):
+    async with opened(colour, tmp_path, CANARY) as (channel, _, using):
         get = channel.unary_unary(GET)
         await get(b"")
 
@@ -174,19 +189,21 @@ async def test_a_push_with_a_subset_that_is_not_there_changes_nothing(tmp_path):
         assert b"node2" == await get(b"", metadata=(("x-group", "beta"),))
 
 
-async def test_a_policy_may_require_that_calls_are_routed(tmp_path):
+@COLOURS
+async def test_a_policy_may_require_that_calls_are_routed(colour, tmp_path):
     required = "defaults: {required: [route], route: {rules: [{to: [{subset: v1}]}]}}"
-    async with opened(tmp_path, CANARY) as (channel, nodes, using):
+    async with opened(colour, tmp_path, CANARY) as (channel, nodes, using):
         using.reload(table(required))
         assert b"node1" == await channel.unary_unary(GET)(b"")
 
-        async with mesh.channel(nodes[0].address, using=using) as plain:
+        async with coloured(colour, nodes[0].address, using=using) as plain:
             with pytest.raises(ConfigError, match='"route" must be enforced, but does nothing here'):
                 await plain.unary_unary(GET)(b"")
 
 
-async def test_closing_the_channel_closes_its_subsets(tmp_path):
-    async with opened(tmp_path, CANARY) as (channel, nodes, _):
+@COLOURS
+async def test_closing_the_channel_closes_its_subsets(colour, tmp_path):
+    async with opened(colour, tmp_path, CANARY) as (channel, nodes, _):
         nodes[2].answer = nodes[2].hang
         hanging = channel.unary_unary(GET)(b"", metadata=(("x-group", "beta"),))
         await nodes[2].entered.wait()
@@ -194,9 +211,42 @@ async def test_closing_the_channel_closes_its_subsets(tmp_path):
         await channel.close()
 
         await until(nodes[2].cancelled.is_set)
-        assert hanging.cancelled()
-        with pytest.raises(grpc.aio.UsageError):
+        with pytest.raises(asyncio.CancelledError if colour is Colour.AIO else grpc.RpcError):
+            await hanging
+        with pytest.raises(grpc.aio.UsageError if colour is Colour.AIO else ValueError, match="closed"):
             await channel.unary_unary(GET)(b"", metadata=(("x-group", "beta"),))
+
+
+async def test_threads_that_race_open_a_subset_once(tmp_path, monkeypatch):
+    opened_to = []
+
+    class Counted(site_sync.Site):
+        def _open_subset(self, name):
+            opened_to.append(name)
+            time.sleep(0.05)  # long enough for every thread to be there
+            return super()._open_subset(name)
+
+    monkeypatch.setattr(channel_sync, "Site", Counted)
+    async with opened(Colour.SYNC, tmp_path, CANARY) as (channel, _, _):
+        get = channel.unary_unary(GET)
+        answers = await asyncio.gather(*(get(b"", metadata=(("x-group", "beta"),)) for _ in range(4)))
+
+    assert [b"node2"] * 4 == answers
+    assert ["v2"] == opened_to
+
+
+async def test_futures_and_interceptors_of_plain_grpc_are_routed(tmp_path):
+    class Marking(grpc.UnaryUnaryClientInterceptor):
+        def intercept_unary_unary(self, continuation, details, request):
+            return continuation(details._replace(metadata=(("x-group", "beta"),)), request)
+
+    async with running(3) as nodes:
+        using = Runtime(written(tmp_path, nodes, CANARY))
+        with mesh.sync.channel("shop", using=using) as channel:
+            future = channel.unary_unary(GET).future(b"", metadata=(("x-group", "beta"),))
+            assert b"node2" == await asyncio.to_thread(future.result)
+        with mesh.sync.channel("shop", interceptors=[Marking()], using=using) as channel:
+            assert b"node2" == await asyncio.to_thread(channel.unary_unary(GET), b"")
 
 
 def test_an_address_has_no_subsets():

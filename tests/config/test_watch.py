@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from mesh.config.watch import FileWatch
+import pytest
+
+from mesh.config.watch import INTERVAL, FileWatch, is_wanted
 
 
 def watched(tmp_path, text="a"):
@@ -29,6 +31,22 @@ def test_a_change_counts_when_two_looks_agree_and_is_told_once(tmp_path):
     assert watch.changed()
     assert not watch.changed()
     assert not watch.settling
+
+
+def test_a_file_that_changes_is_looked_at_again_soon(tmp_path):
+    file, watch = watched(tmp_path)
+    assert [INTERVAL, 5.0] == [watch.pause(), watch.pause(5.0)]
+
+    file.write_text("ab")
+    watch.changed()
+
+    assert INTERVAL > watch.pause()
+    assert 0.01 == watch.pause(0.01)
+
+
+@pytest.mark.parametrize(("environ", "expected"), [({}, True), ({"MESH_RELOAD": "0"}, False)])
+def test_files_are_followed_unless_the_environment_says_no(environ, expected):
+    assert expected is is_wanted(environ)
 
 
 def test_a_file_that_is_still_being_written_is_left_alone(tmp_path):

@@ -272,6 +272,29 @@ def test_a_refused_first_attempt_is_the_outcome():
     assert [("call", 14)] == whole.settled
 
 
+class Faulty(Stage):
+    """Answers every attempt in the place of the wire, as injected faults do."""
+
+    name = "faulty"
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def admit(self, call, now):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "answer", [WRONG._replace(answered_by="faulty"), DOWN._replace(answered_by="faulty")]
+)
+def test_what_never_went_out_leaves_nothing_to_choose_from(answer):
+    """A failure that decides, and one after which all further attempts failed alike."""
+    script = Script(extra=(Faulty(answer),))
+
+    assert answer is script.result
+    assert script.chosen is None
+
+
 def test_no_hedge_starts_without_time():
     script = Script(timeout=1.0)
     assert Race(Attempt(1, 1.0), 1.0) == script.effect

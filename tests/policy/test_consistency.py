@@ -103,6 +103,41 @@ REFUSED = [
             "(connection.max_receive_bytes); lower this one or raise that one"
         ),
     ),
+    (
+        "defaults: {stream: {}, required: [stream]}",
+        f"{D}.stream: there is nothing to enforce; write idle_timeout or max_age, or say `enabled: false`",
+    ),
+    (
+        service("", "message_limit: {enabled: true}"),
+        (
+            f"{S}.message_limit: there is nothing to enforce; write max_request_bytes or max_response_bytes, "
+            "or say `enabled: false`"
+        ),
+    ),
+    (
+        "defaults: {server_concurrency: {adaptive: {latency_threshold: 0.1s}}}",
+        (
+            f"{D}.server_concurrency.adaptive.latency_threshold: only ADAPTIVE_ALGORITHM_AIMD looks at it; "
+            "choose that algorithm, or remove the field"
+        ),
+    ),
+    (
+        service(
+            "client_concurrency: {adaptive: {tolerance: 2}}",
+            "client_concurrency: {adaptive: {algorithm: ADAPTIVE_ALGORITHM_AIMD}}",
+        ),
+        (
+            f"{S}.client_concurrency.adaptive.tolerance: only ADAPTIVE_ALGORITHM_GRADIENT looks at it; "
+            "choose that algorithm, or remove the field"
+        ),
+    ),
+    (
+        "defaults: {retry: {backoff: {multiplier: 3, jitter: JITTER_DECORRELATED}}}",
+        (
+            f"{D}.retry.backoff.multiplier: JITTER_DECORRELATED grows from each wait to three times that and does "
+            "not look at it; choose another jitter, or remove the field"
+        ),
+    ),
 ]
 
 
@@ -122,10 +157,20 @@ def test_what_is_refused(text, expected):
         "defaults: {hedge: {}, retry: {budget: {ratio: 0.1}}}",
         "defaults: {hedge: {}, retry: {enabled: false}}",
         "defaults: {deadline: {default_timeout: 0.1s}, retry: {backoff: {base: 0.2s, max: 0.3s}}}",  # jitter may fit
+        "defaults: {deadline: {default_timeout: 1s}, retry: {enabled: false, attempt_timeout: 2s}}",
         "defaults: {retry: {attempt_timeout: 60s}}",  # a caller may allow more than the built-in default
         "defaults: {required: [retry, connection, deadline]}",
         service("", "required: [hedge], hedge: {}"),
         "defaults: {stream: {idle_timeout: 5s, max_age: 10s}}",
+        "defaults: {stream: {enabled: false}, message_limit: {enabled: false}}",
+        service("stream: {max_age: 10s}", "stream: {enabled: true}"),
+        "defaults: {server_concurrency: {adaptive: {enabled: false, latency_threshold: 0.1s}}}",
+        "defaults: {server_concurrency: {enabled: false, adaptive: {latency_threshold: 0.1s}}}",
+        service(
+            "server_concurrency: {adaptive: {algorithm: ADAPTIVE_ALGORITHM_AIMD}}",
+            "server_concurrency: {adaptive: {latency_threshold: 0.1s, backoff_ratio: 0.8}}",
+        ),
+        "defaults: {retry: {enabled: false, backoff: {multiplier: 3, jitter: JITTER_DECORRELATED}}}",
     ],
 )
 def test_what_is_not(text):

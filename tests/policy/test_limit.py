@@ -91,7 +91,7 @@ REFUSED = [
         'policies.defaults.client_concurrency.low_share: "0" is out of range, must be 0.01 to 1',
     ),
     (
-        "client_concurrency: {adaptive: {backoff_ratio: 1}}",
+        "client_concurrency: {adaptive: {algorithm: ADAPTIVE_ALGORITHM_AIMD, backoff_ratio: 1}}",
         'policies.defaults.client_concurrency.adaptive.backoff_ratio: "1" is out of range, must be 0.5 to 0.99',
     ),
 ]

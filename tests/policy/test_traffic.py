@@ -216,11 +216,11 @@ PATH = "policies.services[0].methods[0].policy.fallback"
         ),
         (
             "{method: Count}",
-            'method: /shop.v1.Shop/Get: "Count" takes or answers with other messages than Get',
+            'method: /shop.v1.Shop/Get: "Count" takes or answers with other messages than Get, or with streams of them',
         ),
         (
             "{method: Watch}",
-            'method: /shop.v1.Shop/Get: "Watch" takes or answers with other messages than Get',
+            'method: /shop.v1.Shop/Get: "Watch" takes or answers with other messages than Get, or with streams of them',
         ),
         (
             "{response: {nme: x}}",

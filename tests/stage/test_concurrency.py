@@ -80,6 +80,21 @@ def test_what_exceeds_the_limit_is_refused(side):
     assert f"{side.value}_concurrency" == refused.rejected_by == stage.name
 
 
+@pytest.mark.parametrize("side", Side)
+def test_a_low_priority_is_told_of_its_own_limit_and_others_of_theirs(side):
+    stage = build(side)
+    low = made()
+    low.priority = Priority.LOW
+    stage.admit(made(), 0.0)
+
+    assert (
+        "/shop.v1.Shop/Get has 1 in flight, the limit of low priority (of 2 in all)"
+        == stage.admit(low, 0.0).details
+    )
+    stage.admit(made(), 0.0)
+    assert "/shop.v1.Shop/Get has 2 in flight, the limit" == stage.admit(made(), 0.0).details
+
+
 @pytest.mark.parametrize(("took", "expected"), [(0.0, 0.01), (0.5, 0.5), (60.0, 5.0)])
 def test_a_server_says_when_to_come_back(took, expected):
     """After as long as calls took lately, within 10 ms and 5 s; a client's own refusal says nothing."""
@@ -249,6 +264,13 @@ def test_limit_and_calls_in_flight_are_metrics(side):
         (
             ConcurrencyPolicy(adaptive=AdaptivePolicy(algorithm=Algorithm.AIMD), every_method=True),
             "10 to 1024 in flight, from 20, moved by aimd (times 0.9 at a failure), all methods together",
+        ),
+        (
+            ConcurrencyPolicy(max_in_flight=10, low_share=0.2, normal_share=0.5),
+            (
+                "at most 10 in flight; 50% of it is filled: without `priority` all requests are normal; "
+                "low_share is inert without `priority`"
+            ),
         ),
     ],
 )

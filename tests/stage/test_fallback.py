@@ -96,7 +96,7 @@ def test_fallbacks_are_counted(policy, result):
         ),
         (
             FallbackPolicy(method="Count"),
-            '/shop.v1.Shop/Get: fallback.method: "Count" takes or answers with other messages than Get',
+            '/shop.v1.Shop/Get: fallback.method: "Count" takes or answers with other messages than Get, or with streams of them',
         ),
     ],
 )

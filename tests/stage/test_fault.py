@@ -168,6 +168,6 @@ def test_it_says_what_it_does():
     )
 
     assert (
-        "0.1 of attempts wait 0.5s; 0.01 of attempts fail with UNAVAILABLE; what a request asks for in mesh-fault; "
+        "10% of attempts wait 0.5s; 1% of attempts fail with UNAVAILABLE; what a request asks for in mesh-fault; "
         "where x-user begins with test-"
     ) == fault.describe(scope(Policy(fault=policy), Clock()))

@@ -115,7 +115,7 @@ def test_copies_in_flight_outlive_a_push_of_policies():
     ("change", "reason"),
     [
         ({"policy": Policy()}, "not configured"),
-        ({"copier": None}, "only channels of mesh.channel and the gateway send copies"),
+        ({"copier": None}, "only mesh.channel, mesh.sync.channel and the gateway send copies"),
         ({"arity": Arity.STREAM_UNARY}, "streams of requests are not copied"),
     ],
 )
@@ -135,7 +135,7 @@ def test_servers_copy_nothing():
 def test_it_says_what_it_does():
     made = scope(Policy(mirror=MirrorPolicy(target="next", share=0.1)), Clock())
 
-    assert "copies 0.1 of requests to next, at most 100 in flight, 5s each" == mirror.describe(made)
+    assert "copies 10% of requests to next, at most 100 in flight, 5s each" == mirror.describe(made)
 
 
 def test_copies_show_how_many_are_in_flight():

@@ -72,7 +72,7 @@ def test_a_subset_that_is_not_there_is_refused_with_a_suggestion():
         ({"policy": Policy()}, "not configured"),
         (
             {"subsets": None},
-            "only calls through mesh.channel or the gateway, to a service that has subsets, are routed",
+            "only calls through a channel of the mesh, to a service that has subsets, are routed",
         ),
     ],
 )
@@ -84,7 +84,7 @@ def test_why_calls_are_not_routed(change, reason):
 
 
 def test_it_says_where_calls_go():
-    assert "x-group is beta: shop/v2; 0.9 shop, 0.1 shop/v2 by x-user" == route.describe(made())
+    assert "x-group is beta: shop/v2; 90% shop, 10% shop/v2 by x-user" == route.describe(made())
     assert "<Routes 2 rules>" == repr(route.build(made()))
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import grpc
 
+from mesh.binding.alarm import Alarms
 from mesh.binding.channel_sync import Channel
 from mesh.binding.client_sync import Client, ClientInterceptor
+from mesh.binding.destination import Destination
 from mesh.binding.drive_sync import Turns
 from mesh.binding.server_sync import ServerInterceptor
 from mesh.call import Side
@@ -46,11 +48,11 @@ class CellSync(Cell):
         wire = grpc.insecure_channel(address, options=[("grpc.enable_retries", 0)])
         self.channel: Any = wire
         if self.side is Side.CLIENT:
-            client = Client(self.chains, self.turns)
+            client = Client(self.turns, Alarms())
             if self.carrier is Carrier.SYNC_CHANNEL:
-                self.channel = Channel(wire, client)
+                self.channel = Channel(Destination(wire, self.chains), client)
             else:
-                self.channel = grpc.intercept_channel(wire, ClientInterceptor(client))
+                self.channel = grpc.intercept_channel(wire, ClientInterceptor(client, self.chains))
         with self.channel:
             yield
         self.channel = before
