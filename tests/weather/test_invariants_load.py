@@ -46,6 +46,7 @@ async def test_ten_thousand_calls_at_once_on_one_channel(tmp_path, limited):
     limits = {"client": 20_000, "server": 20_000, limited: 1_000}
     text = ", ".join(f"{side}_concurrency: {{max_in_flight: {most}}}" for side, most in limits.items())
     relay = Relay(tmp_path)
+    text += ", deadline: {enabled: false}"  # how long it takes says how busy the machine is
     relay.front.using, relay.using = runtime(text), runtime(text)
     opened = asyncio.Event()
 
@@ -69,7 +70,7 @@ async def test_ten_thousand_calls_at_once_on_one_channel(tmp_path, limited):
         async with asyncio.timeout(90), asyncio.TaskGroup() as group:
             for _ in range(MANY):
                 group.create_task(call(method))
-            await calm(lambda: endings.total() < MANY - 1_000, 60)
+            await calm(lambda: endings.total() < MANY - 1_000, 80)
             opened.set()
         await calm(
             lambda: taken(relay.using, relay.front.using) | unsettled(relay.ledger, relay.front.ledger)
