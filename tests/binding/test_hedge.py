@@ -74,8 +74,11 @@ async def test_when_all_fail_the_caller_gets_the_last_error(cell):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await asyncio.wait_for(cell.call(), 10)
 
-    assert (grpc.StatusCode.UNAVAILABLE, "attempt 2") == (caught.value.code(), caught.value.details())
-    assert "2" == dict(caught.value.trailing_metadata())["who"]
+    # On a busy machine the second may start, and fail, before the first has.
+    last = dict(caught.value.trailing_metadata())["who"]
+    assert last in {"1", "2"}
+    assert (grpc.StatusCode.UNAVAILABLE, f"attempt {last}") == (caught.value.code(), caught.value.details())
+    assert 2 == cell.backend.calls
     await idle(cell.using)
 
 

@@ -160,3 +160,9 @@ def test_the_layers_are_those_of_the_table():
 
     assert 5 == merge(builtin(), *(layer.policy for layer in parts)).retry.max_attempts
     assert isinstance(policies(text), config_pb2.Policies)
+
+
+def test_durations_are_shown_in_seconds():
+    origin = origins("defaults: {deadline: {default_timeout: 0.5s}}")["deadline.default_timeout"]
+
+    assert "0.5s" == shown(origin)[0]

@@ -67,6 +67,11 @@ def ids(error: BaseException) -> str:
     return type(error).__name__
 
 
+def is_quiet(error: BaseException) -> bool:
+    """Whether grpc sends no status for it: it is no Exception, or has no words that a wire can carry."""
+    return type(error) is SurrogateError or not isinstance(error, Exception)
+
+
 def raising(relay: Relay, error: BaseException) -> None:
     """Have the front's handlers raise it when they are asked to."""
 
@@ -87,14 +92,15 @@ async def test_a_handler_raises(tmp_path, arity, error):
         raising(relay, error)
         await relay.call(arity, wait_for_ready=True)
         with pytest.raises(grpc.RpcError) as caught:
-            await relay.call(arity, b"raise", timeout=0.3)
+            await relay.call(arity, b"raise", timeout=0.3 if is_quiet(error) else 30.0)
         await relay.call(arity)
         await calm(lambda: relay.wrong)
 
-    expected = grpc.StatusCode.UNKNOWN
-    if type(error) is SurrogateError or not isinstance(error, Exception):
-        expected = grpc.StatusCode.DEADLINE_EXCEEDED
-    assert expected is caught.value.code()
+    expected = {grpc.StatusCode.DEADLINE_EXCEEDED if is_quiet(error) else grpc.StatusCode.UNKNOWN}
+    if arity is Arity.STREAM_STREAM:
+        # "Internal error from Core": a client's write that races the end of the call (mesh/binding/README.md, 9).
+        expected.add(grpc.StatusCode.INTERNAL)
+    assert caught.value.code() in expected
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=ids)
@@ -171,10 +177,12 @@ class Threads:
             self._server.stop().wait()
 
 
-def ask(channel: Any, arity: Arity, request: bytes = b"ok", **options: Any) -> list[bytes]:
+def ask(
+    channel: Any, arity: Arity, request: bytes = b"ok", timeout: float = 30.0, **options: Any
+) -> list[bytes]:
     method = getattr(channel, arity.value)(METHODS[arity])
     requests = iter([request]) if arity.request_streams else request
-    answer = method(requests, timeout=0.5, wait_for_ready=True, **options)
+    answer = method(requests, timeout=timeout, wait_for_ready=True, **options)
     return list(answer) if arity.response_streams else [answer]
 
 
@@ -188,7 +196,7 @@ async def test_a_handler_in_a_thread_raises(tmp_path, arity, error):
         with mesh.sync.channel(address, using=using, stages=client.stages(client=True)) as channel:
             ask(channel, arity)
             with pytest.raises(grpc.RpcError) as caught:
-                ask(channel, arity, b"raise")
+                ask(channel, arity, b"raise", 0.5 if is_quiet(error) else 30.0)
             ask(channel, arity)
         return caught.value.code()
 
@@ -196,8 +204,7 @@ async def test_a_handler_in_a_thread_raises(tmp_path, arity, error):
     with server.running() as address:
         code = await asyncio.to_thread(calls, address)
         await calm(lambda: taken(using) | unsettled(client, server.ledger))
-    quiet_on_the_wire = type(error) is SurrogateError or not isinstance(error, Exception)
-    assert quiet_on_the_wire is (code is grpc.StatusCode.DEADLINE_EXCEEDED)
+    assert is_quiet(error) is (code is grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 class Faulty(mesh.Stage):
