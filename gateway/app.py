@@ -50,7 +50,6 @@ class Gateway:
         self._watch = Watch(settings.body_timeout)
         self._log = AccessLog(LineSink(sys.stdout)) if settings.access_log else None
         self._tracing = EdgeTracing(blueprint.runtime.telemetry.tracing)
-        self._max_body = settings.max_body_bytes
         self._body_timeout = settings.body_timeout
         self._ids = itertools.count(1)
         # Unique without asking the system for randomness each time: 64 random bits, then a count.
@@ -142,8 +141,7 @@ class Gateway:
                 return
             exchange.route, durations = endpoint.path, endpoint.durations
             span = self._tracing.begin(exchange, parent)
-            body = await exchange.read_body(self._max_body)
-            await endpoint.answer(exchange, match.captures, body, parent)
+            await endpoint.answer(exchange, match.captures, parent)
         except RequestProblem as problem:
             await self._refuse(exchange, problem)
         except ClientGone:

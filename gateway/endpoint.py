@@ -22,7 +22,7 @@ class Endpoint:
     """One mapping, compiled. Subclasses execute."""
 
     __slots__ = (
-        "_backends", "_bind", "_errors", "_renderers", "_return_headers", "_timeout",
+        "_backends", "_bind", "_errors", "_max_body", "_renderers", "_return_headers", "_timeout",
         "binding", "durations", "method", "path",
     )  # fmt: skip
 
@@ -36,6 +36,7 @@ class Endpoint:
         errors: Errors,
         return_headers: ResponseHeaders,
         timeout: float,
+        max_body: int,
         durations: Durations,
     ) -> None:
         self.binding = binding
@@ -49,9 +50,11 @@ class Endpoint:
         self._errors = errors
         self._return_headers = return_headers
         self._timeout = timeout
+        self._max_body = max_body
 
-    async def answer(self, exchange: Exchange, captures: Sequence[str], body: bytes, parent: Call) -> None:
-        """Answer a request whose body has been read; raises RequestProblem for what does not fit."""
+    async def answer(self, exchange: Exchange, captures: Sequence[str], parent: Call) -> None:
+        """Answer a request whose headers have been read; raises RequestProblem for what does not fit."""
+        body = await exchange.read_body(self._max_body)
         message = self._bind(captures, exchange.scope["query_string"], body, exchange.content_type)
         exchange.phase = ANSWER
         await self._execute(exchange, message, parent)

@@ -94,6 +94,7 @@ class _Compiler:
             "errors": self._errors,
             "return_headers": self._return_headers,
             "timeout": self._blueprint.settings.request_timeout,
+            "max_body": self._blueprint.settings.max_body_bytes,
             "durations": metrics.durations(self._telemetry, binding.http_method, str(binding.template)),
         }
         plan = self._blueprint.plans.get(binding.full_method)

@@ -24,23 +24,24 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from mesh.v1 import rest_pb2 as mesh_dot_v1_dot_rest__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgateway/v1/annotations.proto\x12\ngateway.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"b\n\x07\x43ompose\x12&\n\x05steps\x18\x01 \x03(\x0b\x32\x10.gateway.v1.StepR\x05steps\x12/\n\x08response\x18\x02 \x03(\x0b\x32\x13.gateway.v1.BindingR\x08response\"\xde\x01\n\x04Step\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x63\x61ll\x18\x02 \x01(\tR\x04\x63\x61ll\x12-\n\x07request\x18\x03 \x03(\x0b\x32\x13.gateway.v1.BindingR\x07request\x12\x1a\n\x08optional\x18\x04 \x01(\x08R\x08optional\x12.\n\x08\x66or_each\x18\x05 \x01(\x0b\x32\x13.gateway.v1.ForEachR\x07\x66orEach\x12\x33\n\x07timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\"V\n\x07\x46orEach\x12\x12\n\x04over\x18\x01 \x01(\tR\x04over\x12\x0e\n\x02\x61s\x18\x02 \x01(\tR\x02\x61s\x12\'\n\x0fmax_concurrency\x18\x03 \x01(\rR\x0emaxConcurrency\"5\n\x07\x42inding\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\"k\n\x0bOmittedStep\x12\x12\n\x04step\x18\x01 \x01(\tR\x04step\x12\x16\n\x06status\x18\x02 \x01(\tR\x06status\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x16\n\x06\x66ields\x18\x04 \x03(\tR\x06\x66ields:O\n\x07\x63ompose\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x8b\x03 \x01(\x0b\x32\x13.gateway.v1.ComposeR\x07\x63omposeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgateway/v1/annotations.proto\x12\ngateway.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x12mesh/v1/rest.proto\"b\n\x07\x43ompose\x12&\n\x05steps\x18\x01 \x03(\x0b\x32\x10.gateway.v1.StepR\x05steps\x12/\n\x08response\x18\x02 \x03(\x0b\x32\x13.gateway.v1.BindingR\x08response\"\xde\x01\n\x04Step\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x63\x61ll\x18\x02 \x01(\tR\x04\x63\x61ll\x12-\n\x07request\x18\x03 \x03(\x0b\x32\x13.gateway.v1.BindingR\x07request\x12\x1a\n\x08optional\x18\x04 \x01(\x08R\x08optional\x12.\n\x08\x66or_each\x18\x05 \x01(\x0b\x32\x13.gateway.v1.ForEachR\x07\x66orEach\x12\x33\n\x07timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\"V\n\x07\x46orEach\x12\x12\n\x04over\x18\x01 \x01(\tR\x04over\x12\x0e\n\x02\x61s\x18\x02 \x01(\tR\x02\x61s\x12\'\n\x0fmax_concurrency\x18\x03 \x01(\rR\x0emaxConcurrency\"5\n\x07\x42inding\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\"k\n\x0bOmittedStep\x12\x12\n\x04step\x18\x01 \x01(\tR\x04step\x12\x16\n\x06status\x18\x02 \x01(\tR\x06status\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x16\n\x06\x66ields\x18\x04 \x03(\tR\x06\x66ields:O\n\x07\x63ompose\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x8b\x03 \x01(\x0b\x32\x13.gateway.v1.ComposeR\x07\x63ompose:C\n\x04rest\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x8b\x03 \x01(\x0b\x32\r.mesh.v1.RestR\x04restb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.v1.annotations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COMPOSE']._serialized_start=110
-  _globals['_COMPOSE']._serialized_end=208
-  _globals['_STEP']._serialized_start=211
-  _globals['_STEP']._serialized_end=433
-  _globals['_FOREACH']._serialized_start=435
-  _globals['_FOREACH']._serialized_end=521
-  _globals['_BINDING']._serialized_start=523
-  _globals['_BINDING']._serialized_end=576
-  _globals['_OMITTEDSTEP']._serialized_start=578
-  _globals['_OMITTEDSTEP']._serialized_end=685
+  _globals['_COMPOSE']._serialized_start=130
+  _globals['_COMPOSE']._serialized_end=228
+  _globals['_STEP']._serialized_start=231
+  _globals['_STEP']._serialized_end=453
+  _globals['_FOREACH']._serialized_start=455
+  _globals['_FOREACH']._serialized_end=541
+  _globals['_BINDING']._serialized_start=543
+  _globals['_BINDING']._serialized_end=596
+  _globals['_OMITTEDSTEP']._serialized_start=598
+  _globals['_OMITTEDSTEP']._serialized_end=705
 # @@protoc_insertion_point(module_scope)

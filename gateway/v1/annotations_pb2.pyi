@@ -39,6 +39,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import extension_dict as _extension_dict
+from mesh.v1 import rest_pb2 as _rest_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -254,5 +255,8 @@ class OmittedStep(_message.Message):
 Global___OmittedStep: _TypeAlias = OmittedStep  # noqa: Y015
 
 COMPOSE_FIELD_NUMBER: _builtins.int
+REST_FIELD_NUMBER: _builtins.int
 compose: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Compose]
 """The backend RPCs that answer this method. Only unary methods can be composed. Default: not composed."""
+rest: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _rest_pb2.Rest]
+"""How the gateway treats the method's REST form: caching, resumable streams. Default: nothing special."""

@@ -33,6 +33,11 @@ def is_reserved(name: str) -> bool:
     return name in _RESERVED or name.startswith(_PREFIXES)
 
 
+def is_name(text: str) -> bool:
+    """Whether a text in lower case may be the name of a header."""
+    return bool(_PATTERN.fullmatch(text)) and not text.endswith("*")
+
+
 def refusal(pattern: str) -> str:
     """Return why a name, or a prefix written `x-demo-*`, cannot be listed; empty when it can."""
     lower = pattern.lower()

@@ -8,15 +8,14 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
-from mesh.config import address, header, reference
+from mesh.config import address, read_gateway, reference
 from mesh.config.address import Address
-from mesh.config.spec import Environment, Gateway, Service, Subset, Telemetry
+from mesh.config.spec import Environment, Service, Subset, Telemetry
 from mesh.policy.problem import Problems, suggest
 from mesh.policy.read import flag, number, seconds, whole
 from mesh.v1 import config_pb2
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_FULL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _DAY = 86400.0
 
 
@@ -34,7 +33,9 @@ def read(proto: config_pb2.Environment, at: Problems, *, file: Path, lines: Mapp
         name=proto.name or file.parent.name,
         file=file,
         services=services,
-        gateway=_gateway(proto.gateway, at.field("gateway")) if proto.HasField("gateway") else None,
+        gateway=read_gateway.read(proto.gateway, at.field("gateway"), folder)
+        if proto.HasField("gateway")
+        else None,
         telemetry=_telemetry(proto.telemetry, at.field("telemetry")),
         descriptors=tuple(
             _descriptors(folder, name, at.field("descriptors").item(index))
@@ -53,7 +54,7 @@ def _service(proto: config_pb2.Service, at: Problems, folder: Path) -> Service:
     elif proto.name == "gateway":
         at.field("name").add('"gateway" is the name of the gateway itself')
     for index, name in enumerate(proto.serves):
-        _full_name(name, at.field("serves").item(index))
+        read_gateway.full_name(name, at.field("serves").item(index))
     written = {field.name for field, _ in proto.ListFields()}
     given = [name for name in ("command", "endpoints", "dns") if name in written]
     if len(given) != 1:
@@ -110,11 +111,6 @@ def _subsets(proto: config_pb2.Service, at: Problems) -> tuple[Subset, ...]:
         )
         for index, subset in enumerate(proto.subsets)
     )
-
-
-def _full_name(name: str, at: Problems) -> None:
-    if not _FULL_NAME.fullmatch(name):
-        at.add(f'"{name}" is not the full name of a gRPC service, such as shop.v1.CatalogService')
 
 
 def _command(program: str, directory: Path, at: Problems) -> None:
@@ -194,38 +190,6 @@ def _cycle(start: str, after: Mapping[str, tuple[str, ...]]) -> list[str]:
     return []
 
 
-def _gateway(proto: config_pb2.Gateway, at: Problems) -> Gateway:
-    for index, name in enumerate(proto.services):
-        _full_name(name, at.field("services").item(index))
-    default = Gateway()
-    return Gateway(
-        listen=_listen(proto.listen, at.field("listen")) or default.listen,
-        workers=whole(proto, "workers", at, default=default.workers, least=1, most=256),
-        services=tuple(proto.services),
-        grpc_listen=_listen(proto.grpc_listen, at.field("grpc_listen")),
-        max_body_bytes=whole(proto, "max_body_bytes", at, default=default.max_body_bytes),
-        body_timeout=seconds(proto, "body_timeout", at, default=default.body_timeout, least=0.001, most=_DAY),
-        request_timeout=seconds(
-            proto, "request_timeout", at, default=default.request_timeout, least=0.001, most=_DAY
-        ),
-        forward_headers=_headers(list(proto.forward_headers), at.field("forward_headers"))
-        or default.forward_headers,
-        return_headers=_headers(list(proto.return_headers), at.field("return_headers")),
-        ignore_unknown_query=proto.unknown_query == config_pb2.UNKNOWN_QUERY_IGNORE,
-        stop_timeout=seconds(proto, "stop_timeout", at, default=default.stop_timeout, most=_DAY),
-        access_log=flag(proto, "access_log", default=default.access_log),
-        unannotated_methods=flag(proto, "unannotated_methods", default=default.unannotated_methods),
-    )
-
-
-def _headers(names: list[str], at: Problems) -> tuple[str, ...]:
-    for index, name in enumerate(names):
-        wrong = header.refusal(name)
-        if wrong:
-            at.item(index).add(wrong)
-    return tuple(name.lower() for name in names)
-
-
 def _telemetry(proto: config_pb2.Telemetry, at: Problems) -> Telemetry:
     if proto.otlp_endpoint:
         url = urllib.parse.urlsplit(proto.otlp_endpoint)
@@ -234,21 +198,11 @@ def _telemetry(proto: config_pb2.Telemetry, at: Problems) -> Telemetry:
                 f'"{proto.otlp_endpoint}" is not the URL of a collector, such as http://127.0.0.1:4318'
             )
     return Telemetry(
-        prometheus_listen=_listen(proto.prometheus_listen, at.field("prometheus_listen")),
+        prometheus_listen=read_gateway.listen(proto.prometheus_listen, at.field("prometheus_listen")),
         otlp_endpoint=proto.otlp_endpoint,
         trace_ratio=number(proto, "trace_ratio", at, default=Telemetry().trace_ratio, most=1.0),
         console=flag(proto, "console", default=False),
     )
-
-
-def _listen(text: str, at: Problems) -> Address | None:
-    if not text:
-        return None
-    parsed = address.parse(text, least_port=0)
-    if isinstance(parsed, str):
-        at.add(parsed)
-        return None
-    return parsed
 
 
 def _descriptors(folder: Path, name: str, at: Problems) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mesh.config.address import Address
+from mesh.config.edge import Compression, Cors, Json, Protocol, Rest, SchemaUpdates, ServerTls, Streaming
 from mesh.v1 import config_pb2
 
 DEFAULT_LISTEN = Address("127.0.0.1", 8080)
@@ -60,6 +61,25 @@ class Gateway:
     access_log: bool = True
     unannotated_methods: bool = False
     """Methods without google.api.http are exposed too."""
+    rule_files: tuple[Path, ...] = ()
+    tls: ServerTls | None = None
+    admin_listen: Address | None = None
+    json: Json = dataclasses.field(default_factory=Json)
+    problem_details: bool = False
+    """Errors are RFC 9457 for everybody, and not only for those who ask for it."""
+    cors: Cors = dataclasses.field(default_factory=Cors)
+    compression: Compression = dataclasses.field(default_factory=Compression)
+    cache_bytes: int = 64 * 1024 * 1024
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks in CIDR notation."""
+    method_override: bool = False
+    security_headers: bool = True
+    streaming: Streaming = dataclasses.field(default_factory=Streaming)
+    protocols: frozenset[Protocol] = frozenset(Protocol)
+    schema_updates: SchemaUpdates = dataclasses.field(default_factory=SchemaUpdates)
+    max_target_bytes: int = 8192
+    methods: Mapping[str, Rest] = dataclasses.field(default_factory=dict, hash=False)
+    """By full name, `package.Service/Method`: what replaces the annotation `gateway.v1.rest`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

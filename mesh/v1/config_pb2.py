@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from mesh.v1 import policy_pb2 as mesh_dot_v1_dot_policy__pb2
+from mesh.v1 import rest_pb2 as mesh_dot_v1_dot_rest__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14mesh/v1/config.proto\x12\x07mesh.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x14mesh/v1/policy.proto\"\xfe\x01\n\x0b\x45nvironment\x12,\n\x08services\x18\x01 \x03(\x0b\x32\x10.mesh.v1.ServiceR\x08services\x12-\n\x08policies\x18\x02 \x01(\x0b\x32\x11.mesh.v1.PoliciesR\x08policies\x12*\n\x07gateway\x18\x03 \x01(\x0b\x32\x10.mesh.v1.GatewayR\x07gateway\x12\x30\n\ttelemetry\x18\x04 \x01(\x0b\x32\x12.mesh.v1.TelemetryR\ttelemetry\x12 \n\x0b\x64\x65scriptors\x18\x05 \x03(\tR\x0b\x64\x65scriptors\x12\x12\n\x04name\x18\x06 \x01(\tR\x04name\"\x92\x04\n\x07Service\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06serves\x18\x02 \x03(\tR\x06serves\x12\x18\n\x07\x63ommand\x18\x03 \x03(\tR\x07\x63ommand\x12!\n\tinstances\x18\x04 \x01(\rH\x00R\tinstances\x88\x01\x01\x12\x1c\n\tdirectory\x18\x05 \x01(\tR\tdirectory\x12\x43\n\x0b\x65nvironment\x18\x06 \x03(\x0b\x32!.mesh.v1.Service.EnvironmentEntryR\x0b\x65nvironment\x12\x1c\n\tendpoints\x18\x07 \x03(\tR\tendpoints\x12\x10\n\x03\x64ns\x18\x08 \x01(\tR\x03\x64ns\x12\x14\n\x05\x61\x66ter\x18\t \x03(\tR\x05\x61\x66ter\x12>\n\rstart_timeout\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationR\x0cstartTimeout\x12<\n\x0cstop_timeout\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bstopTimeout\x12)\n\x07subsets\x18\x0c \x03(\x0b\x32\x0f.mesh.v1.SubsetR\x07subsets\x1a>\n\x10\x45nvironmentEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x0c\n\n_instances\"L\n\x06Subset\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n\tendpoints\x18\x02 \x03(\tR\tendpoints\x12\x10\n\x03\x64ns\x18\x03 \x01(\tR\x03\x64ns\"k\n\x08Policies\x12+\n\x08\x64\x65\x66\x61ults\x18\x01 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x08\x64\x65\x66\x61ults\x12\x32\n\x08services\x18\x02 \x03(\x0b\x32\x16.mesh.v1.ServicePolicyR\x08services\"\x83\x01\n\rServicePolicy\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x06policy\x12/\n\x07methods\x18\x03 \x03(\x0b\x32\x15.mesh.v1.MethodPolicyR\x07methods\"O\n\x0cMethodPolicy\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x06policy\"\x94\x05\n\x07Gateway\x12\x16\n\x06listen\x18\x01 \x01(\tR\x06listen\x12\x1d\n\x07workers\x18\x02 \x01(\rH\x00R\x07workers\x88\x01\x01\x12\x1a\n\x08services\x18\x03 \x03(\tR\x08services\x12\x1f\n\x0bgrpc_listen\x18\x04 \x01(\tR\ngrpcListen\x12)\n\x0emax_body_bytes\x18\x05 \x01(\rH\x01R\x0cmaxBodyBytes\x88\x01\x01\x12<\n\x0c\x62ody_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0b\x62odyTimeout\x12\x42\n\x0frequest_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0erequestTimeout\x12\'\n\x0f\x66orward_headers\x18\x08 \x03(\tR\x0e\x66orwardHeaders\x12%\n\x0ereturn_headers\x18\t \x03(\tR\rreturnHeaders\x12:\n\runknown_query\x18\n \x01(\x0e\x32\x15.mesh.v1.UnknownQueryR\x0cunknownQuery\x12<\n\x0cstop_timeout\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bstopTimeout\x12\"\n\naccess_log\x18\x0c \x01(\x08H\x02R\taccessLog\x88\x01\x01\x12\x34\n\x13unannotated_methods\x18\r \x01(\x08H\x03R\x12unannotatedMethods\x88\x01\x01\x42\n\n\x08_workersB\x11\n\x0f_max_body_bytesB\r\n\x0b_access_logB\x16\n\x14_unannotated_methods\"\xbe\x01\n\tTelemetry\x12+\n\x11prometheus_listen\x18\x01 \x01(\tR\x10prometheusListen\x12#\n\rotlp_endpoint\x18\x02 \x01(\tR\x0cotlpEndpoint\x12$\n\x0btrace_ratio\x18\x03 \x01(\x01H\x00R\ntraceRatio\x88\x01\x01\x12\x1d\n\x07\x63onsole\x18\x04 \x01(\x08H\x01R\x07\x63onsole\x88\x01\x01\x42\x0e\n\x0c_trace_ratioB\n\n\x08_console*a\n\x0cUnknownQuery\x12\x1d\n\x19UNKNOWN_QUERY_UNSPECIFIED\x10\x00\x12\x18\n\x14UNKNOWN_QUERY_REFUSE\x10\x01\x12\x18\n\x14UNKNOWN_QUERY_IGNORE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14mesh/v1/config.proto\x12\x07mesh.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x14mesh/v1/policy.proto\x1a\x12mesh/v1/rest.proto\"\xfe\x01\n\x0b\x45nvironment\x12,\n\x08services\x18\x01 \x03(\x0b\x32\x10.mesh.v1.ServiceR\x08services\x12-\n\x08policies\x18\x02 \x01(\x0b\x32\x11.mesh.v1.PoliciesR\x08policies\x12*\n\x07gateway\x18\x03 \x01(\x0b\x32\x10.mesh.v1.GatewayR\x07gateway\x12\x30\n\ttelemetry\x18\x04 \x01(\x0b\x32\x12.mesh.v1.TelemetryR\ttelemetry\x12 \n\x0b\x64\x65scriptors\x18\x05 \x03(\tR\x0b\x64\x65scriptors\x12\x12\n\x04name\x18\x06 \x01(\tR\x04name\"\x92\x04\n\x07Service\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06serves\x18\x02 \x03(\tR\x06serves\x12\x18\n\x07\x63ommand\x18\x03 \x03(\tR\x07\x63ommand\x12!\n\tinstances\x18\x04 \x01(\rH\x00R\tinstances\x88\x01\x01\x12\x1c\n\tdirectory\x18\x05 \x01(\tR\tdirectory\x12\x43\n\x0b\x65nvironment\x18\x06 \x03(\x0b\x32!.mesh.v1.Service.EnvironmentEntryR\x0b\x65nvironment\x12\x1c\n\tendpoints\x18\x07 \x03(\tR\tendpoints\x12\x10\n\x03\x64ns\x18\x08 \x01(\tR\x03\x64ns\x12\x14\n\x05\x61\x66ter\x18\t \x03(\tR\x05\x61\x66ter\x12>\n\rstart_timeout\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationR\x0cstartTimeout\x12<\n\x0cstop_timeout\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bstopTimeout\x12)\n\x07subsets\x18\x0c \x03(\x0b\x32\x0f.mesh.v1.SubsetR\x07subsets\x1a>\n\x10\x45nvironmentEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x0c\n\n_instances\"L\n\x06Subset\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n\tendpoints\x18\x02 \x03(\tR\tendpoints\x12\x10\n\x03\x64ns\x18\x03 \x01(\tR\x03\x64ns\"k\n\x08Policies\x12+\n\x08\x64\x65\x66\x61ults\x18\x01 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x08\x64\x65\x66\x61ults\x12\x32\n\x08services\x18\x02 \x03(\x0b\x32\x16.mesh.v1.ServicePolicyR\x08services\"\x83\x01\n\rServicePolicy\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x06policy\x12/\n\x07methods\x18\x03 \x03(\x0b\x32\x15.mesh.v1.MethodPolicyR\x07methods\"O\n\x0cMethodPolicy\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x0f.mesh.v1.PolicyR\x06policy\"\xae\x0b\n\x07Gateway\x12\x16\n\x06listen\x18\x01 \x01(\tR\x06listen\x12\x1d\n\x07workers\x18\x02 \x01(\rH\x00R\x07workers\x88\x01\x01\x12\x1a\n\x08services\x18\x03 \x03(\tR\x08services\x12\x1f\n\x0bgrpc_listen\x18\x04 \x01(\tR\ngrpcListen\x12)\n\x0emax_body_bytes\x18\x05 \x01(\rH\x01R\x0cmaxBodyBytes\x88\x01\x01\x12<\n\x0c\x62ody_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0b\x62odyTimeout\x12\x42\n\x0frequest_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0erequestTimeout\x12\'\n\x0f\x66orward_headers\x18\x08 \x03(\tR\x0e\x66orwardHeaders\x12%\n\x0ereturn_headers\x18\t \x03(\tR\rreturnHeaders\x12:\n\runknown_query\x18\n \x01(\x0e\x32\x15.mesh.v1.UnknownQueryR\x0cunknownQuery\x12<\n\x0cstop_timeout\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bstopTimeout\x12\"\n\naccess_log\x18\x0c \x01(\x08H\x02R\taccessLog\x88\x01\x01\x12\x34\n\x13unannotated_methods\x18\r \x01(\x08H\x03R\x12unannotatedMethods\x88\x01\x01\x12\x1d\n\nrule_files\x18\x0e \x03(\tR\truleFiles\x12$\n\x03tls\x18\x0f \x01(\x0b\x32\x12.mesh.v1.ServerTlsR\x03tls\x12!\n\x0c\x61\x64min_listen\x18\x10 \x01(\tR\x0b\x61\x64minListen\x12!\n\x04json\x18\x11 \x01(\x0b\x32\r.mesh.v1.JsonR\x04json\x12\x37\n\x0c\x65rror_format\x18\x12 \x01(\x0e\x32\x14.mesh.v1.ErrorFormatR\x0b\x65rrorFormat\x12!\n\x04\x63ors\x18\x13 \x01(\x0b\x32\r.mesh.v1.CorsR\x04\x63ors\x12\x36\n\x0b\x63ompression\x18\x14 \x01(\x0b\x32\x14.mesh.v1.CompressionR\x0b\x63ompression\x12$\n\x0b\x63\x61\x63he_bytes\x18\x15 \x01(\rH\x04R\ncacheBytes\x88\x01\x01\x12\'\n\x0ftrusted_proxies\x18\x16 \x03(\tR\x0etrustedProxies\x12,\n\x0fmethod_override\x18\x17 \x01(\x08H\x05R\x0emethodOverride\x88\x01\x01\x12.\n\x10security_headers\x18\x18 \x01(\x08H\x06R\x0fsecurityHeaders\x88\x01\x01\x12\x30\n\tstreaming\x18\x19 \x01(\x0b\x32\x12.mesh.v1.StreamingR\tstreaming\x12/\n\tprotocols\x18\x1a \x03(\x0e\x32\x11.mesh.v1.ProtocolR\tprotocols\x12=\n\x0eschema_updates\x18\x1b \x01(\x0b\x32\x16.mesh.v1.SchemaUpdatesR\rschemaUpdates\x12-\n\x10max_target_bytes\x18\x1c \x01(\rH\x07R\x0emaxTargetBytes\x88\x01\x01\x12-\n\x07methods\x18\x1d \x03(\x0b\x32\x13.mesh.v1.RestMethodR\x07methodsB\n\n\x08_workersB\x11\n\x0f_max_body_bytesB\r\n\x0b_access_logB\x16\n\x14_unannotated_methodsB\x0e\n\x0c_cache_bytesB\x12\n\x10_method_overrideB\x13\n\x11_security_headersB\x13\n\x11_max_target_bytes\"G\n\nRestMethod\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12!\n\x04rest\x18\x02 \x01(\x0b\x32\r.mesh.v1.RestR\x04rest\"N\n\tServerTls\x12 \n\x0b\x63\x65rtificate\x18\x01 \x01(\tR\x0b\x63\x65rtificate\x12\x1f\n\x0bprivate_key\x18\x02 \x01(\tR\nprivateKey\"\x96\x01\n\x04Json\x12\x1f\n\x0bproto_names\x18\x01 \x01(\x08R\nprotoNames\x12!\n\x0c\x65num_numbers\x18\x02 \x01(\x08R\x0b\x65numNumbers\x12#\n\remit_defaults\x18\x03 \x01(\x08R\x0c\x65mitDefaults\x12%\n\x0eignore_unknown\x18\x04 \x01(\x08R\rignoreUnknown\"\xd8\x01\n\x04\x43ors\x12#\n\rallow_origins\x18\x01 \x03(\tR\x0c\x61llowOrigins\x12#\n\rallow_headers\x18\x02 \x03(\tR\x0c\x61llowHeaders\x12%\n\x0e\x65xpose_headers\x18\x03 \x03(\tR\rexposeHeaders\x12+\n\x11\x61llow_credentials\x18\x04 \x01(\x08R\x10\x61llowCredentials\x12\x32\n\x07max_age\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x06maxAge\"h\n\x0b\x43ompression\x12\x1d\n\x07\x65nabled\x18\x01 \x01(\x08H\x00R\x07\x65nabled\x88\x01\x01\x12 \n\tmin_bytes\x18\x02 \x01(\rH\x01R\x08minBytes\x88\x01\x01\x42\n\n\x08_enabledB\x0c\n\n_min_bytes\"\x82\x01\n\tStreaming\x12\x37\n\tkeepalive\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\tkeepalive\x12<\n\x0cidle_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bidleTimeout\"\xc5\x01\n\rSchemaUpdates\x12\x19\n\x05watch\x18\x01 \x01(\x08H\x00R\x05watch\x88\x01\x01\x12J\n\x13reflection_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x12reflectionInterval\x12\x43\n\x10\x62reaking_changes\x18\x03 \x01(\x0e\x32\x18.mesh.v1.BreakingChangesR\x0f\x62reakingChangesB\x08\n\x06_watch\"\xbe\x01\n\tTelemetry\x12+\n\x11prometheus_listen\x18\x01 \x01(\tR\x10prometheusListen\x12#\n\rotlp_endpoint\x18\x02 \x01(\tR\x0cotlpEndpoint\x12$\n\x0btrace_ratio\x18\x03 \x01(\x01H\x00R\ntraceRatio\x88\x01\x01\x12\x1d\n\x07\x63onsole\x18\x04 \x01(\x08H\x01R\x07\x63onsole\x88\x01\x01\x42\x0e\n\x0c_trace_ratioB\n\n\x08_console*^\n\x0b\x45rrorFormat\x12\x1c\n\x18\x45RROR_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45RROR_FORMAT_STATUS\x10\x01\x12\x18\n\x14\x45RROR_FORMAT_PROBLEM\x10\x02*d\n\x08Protocol\x12\x18\n\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x11\n\rPROTOCOL_NONE\x10\x01\x12\x15\n\x11PROTOCOL_GRPC_WEB\x10\x02\x12\x14\n\x10PROTOCOL_CONNECT\x10\x03*k\n\x0f\x42reakingChanges\x12 \n\x1c\x42REAKING_CHANGES_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42REAKING_CHANGES_WARN\x10\x01\x12\x1b\n\x17\x42REAKING_CHANGES_REFUSE\x10\x02*a\n\x0cUnknownQuery\x12\x1d\n\x19UNKNOWN_QUERY_UNSPECIFIED\x10\x00\x12\x18\n\x14UNKNOWN_QUERY_REFUSE\x10\x01\x12\x18\n\x14UNKNOWN_QUERY_IGNORE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,24 +36,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SERVICE_ENVIRONMENTENTRY']._loaded_options = None
   _globals['_SERVICE_ENVIRONMENTENTRY']._serialized_options = b'8\001'
-  _globals['_UNKNOWNQUERY']._serialized_start=2135
-  _globals['_UNKNOWNQUERY']._serialized_end=2232
-  _globals['_ENVIRONMENT']._serialized_start=88
-  _globals['_ENVIRONMENT']._serialized_end=342
-  _globals['_SERVICE']._serialized_start=345
-  _globals['_SERVICE']._serialized_end=875
-  _globals['_SERVICE_ENVIRONMENTENTRY']._serialized_start=799
-  _globals['_SERVICE_ENVIRONMENTENTRY']._serialized_end=861
-  _globals['_SUBSET']._serialized_start=877
-  _globals['_SUBSET']._serialized_end=953
-  _globals['_POLICIES']._serialized_start=955
-  _globals['_POLICIES']._serialized_end=1062
-  _globals['_SERVICEPOLICY']._serialized_start=1065
-  _globals['_SERVICEPOLICY']._serialized_end=1196
-  _globals['_METHODPOLICY']._serialized_start=1198
-  _globals['_METHODPOLICY']._serialized_end=1277
-  _globals['_GATEWAY']._serialized_start=1280
-  _globals['_GATEWAY']._serialized_end=1940
-  _globals['_TELEMETRY']._serialized_start=1943
-  _globals['_TELEMETRY']._serialized_end=2133
+  _globals['_ERRORFORMAT']._serialized_start=3913
+  _globals['_ERRORFORMAT']._serialized_end=4007
+  _globals['_PROTOCOL']._serialized_start=4009
+  _globals['_PROTOCOL']._serialized_end=4109
+  _globals['_BREAKINGCHANGES']._serialized_start=4111
+  _globals['_BREAKINGCHANGES']._serialized_end=4218
+  _globals['_UNKNOWNQUERY']._serialized_start=4220
+  _globals['_UNKNOWNQUERY']._serialized_end=4317
+  _globals['_ENVIRONMENT']._serialized_start=108
+  _globals['_ENVIRONMENT']._serialized_end=362
+  _globals['_SERVICE']._serialized_start=365
+  _globals['_SERVICE']._serialized_end=895
+  _globals['_SERVICE_ENVIRONMENTENTRY']._serialized_start=819
+  _globals['_SERVICE_ENVIRONMENTENTRY']._serialized_end=881
+  _globals['_SUBSET']._serialized_start=897
+  _globals['_SUBSET']._serialized_end=973
+  _globals['_POLICIES']._serialized_start=975
+  _globals['_POLICIES']._serialized_end=1082
+  _globals['_SERVICEPOLICY']._serialized_start=1085
+  _globals['_SERVICEPOLICY']._serialized_end=1216
+  _globals['_METHODPOLICY']._serialized_start=1218
+  _globals['_METHODPOLICY']._serialized_end=1297
+  _globals['_GATEWAY']._serialized_start=1300
+  _globals['_GATEWAY']._serialized_end=2754
+  _globals['_RESTMETHOD']._serialized_start=2756
+  _globals['_RESTMETHOD']._serialized_end=2827
+  _globals['_SERVERTLS']._serialized_start=2829
+  _globals['_SERVERTLS']._serialized_end=2907
+  _globals['_JSON']._serialized_start=2910
+  _globals['_JSON']._serialized_end=3060
+  _globals['_CORS']._serialized_start=3063
+  _globals['_CORS']._serialized_end=3279
+  _globals['_COMPRESSION']._serialized_start=3281
+  _globals['_COMPRESSION']._serialized_end=3385
+  _globals['_STREAMING']._serialized_start=3388
+  _globals['_STREAMING']._serialized_end=3518
+  _globals['_SCHEMAUPDATES']._serialized_start=3521
+  _globals['_SCHEMAUPDATES']._serialized_end=3718
+  _globals['_TELEMETRY']._serialized_start=3721
+  _globals['_TELEMETRY']._serialized_end=3911
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from mesh.v1 import policy_pb2 as _policy_pb2
+from mesh.v1 import rest_pb2 as _rest_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +21,84 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ErrorFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ErrorFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ERROR_FORMAT_UNSPECIFIED: _ErrorFormat.ValueType  # 0
+    """The default, ERROR_FORMAT_STATUS."""
+    ERROR_FORMAT_STATUS: _ErrorFormat.ValueType  # 1
+    """google.rpc.Status as JSON; RFC 9457 for clients whose Accept names `application/problem+json`."""
+    ERROR_FORMAT_PROBLEM: _ErrorFormat.ValueType  # 2
+    """RFC 9457, `application/problem+json`, for everybody."""
+
+class ErrorFormat(_ErrorFormat, metaclass=_ErrorFormatEnumTypeWrapper):
+    """ErrorFormat is how errors are written."""
+
+ERROR_FORMAT_UNSPECIFIED: ErrorFormat.ValueType  # 0
+"""The default, ERROR_FORMAT_STATUS."""
+ERROR_FORMAT_STATUS: ErrorFormat.ValueType  # 1
+"""google.rpc.Status as JSON; RFC 9457 for clients whose Accept names `application/problem+json`."""
+ERROR_FORMAT_PROBLEM: ErrorFormat.ValueType  # 2
+"""RFC 9457, `application/problem+json`, for everybody."""
+Global___ErrorFormat: _TypeAlias = ErrorFormat  # noqa: Y015
+
+class _Protocol:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProtocolEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Protocol.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROTOCOL_UNSPECIFIED: _Protocol.ValueType  # 0
+    """Not a protocol; refused."""
+    PROTOCOL_NONE: _Protocol.ValueType  # 1
+    """REST alone; cannot be listed with others."""
+    PROTOCOL_GRPC_WEB: _Protocol.ValueType  # 2
+    """gRPC-Web, binary and text."""
+    PROTOCOL_CONNECT: _Protocol.ValueType  # 3
+    """Connect, unary and streaming."""
+
+class Protocol(_Protocol, metaclass=_ProtocolEnumTypeWrapper):
+    """Protocol is what a gateway's port serves besides REST. It reaches the same methods as REST: annotated ones, or all with
+    `unannotated_methods`.
+    """
+
+PROTOCOL_UNSPECIFIED: Protocol.ValueType  # 0
+"""Not a protocol; refused."""
+PROTOCOL_NONE: Protocol.ValueType  # 1
+"""REST alone; cannot be listed with others."""
+PROTOCOL_GRPC_WEB: Protocol.ValueType  # 2
+"""gRPC-Web, binary and text."""
+PROTOCOL_CONNECT: Protocol.ValueType  # 3
+"""Connect, unary and streaming."""
+Global___Protocol: _TypeAlias = Protocol  # noqa: Y015
+
+class _BreakingChanges:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakingChangesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakingChanges.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BREAKING_CHANGES_UNSPECIFIED: _BreakingChanges.ValueType  # 0
+    """The default, BREAKING_CHANGES_WARN."""
+    BREAKING_CHANGES_WARN: _BreakingChanges.ValueType  # 1
+    """It is served, and every break is logged."""
+    BREAKING_CHANGES_REFUSE: _BreakingChanges.ValueType  # 2
+    """It is refused with every break, and the old one is served on."""
+
+class BreakingChanges(_BreakingChanges, metaclass=_BreakingChangesEnumTypeWrapper):
+    """BreakingChanges is what happens to a schema that breaks clients."""
+
+BREAKING_CHANGES_UNSPECIFIED: BreakingChanges.ValueType  # 0
+"""The default, BREAKING_CHANGES_WARN."""
+BREAKING_CHANGES_WARN: BreakingChanges.ValueType  # 1
+"""It is served, and every break is logged."""
+BREAKING_CHANGES_REFUSE: BreakingChanges.ValueType  # 2
+"""It is refused with every break, and the old one is served on."""
+Global___BreakingChanges: _TypeAlias = BreakingChanges  # noqa: Y015
 
 class _UnknownQuery:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -358,12 +437,30 @@ class Gateway(_message.Message):
     STOP_TIMEOUT_FIELD_NUMBER: _builtins.int
     ACCESS_LOG_FIELD_NUMBER: _builtins.int
     UNANNOTATED_METHODS_FIELD_NUMBER: _builtins.int
+    RULE_FILES_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    ADMIN_LISTEN_FIELD_NUMBER: _builtins.int
+    JSON_FIELD_NUMBER: _builtins.int
+    ERROR_FORMAT_FIELD_NUMBER: _builtins.int
+    CORS_FIELD_NUMBER: _builtins.int
+    COMPRESSION_FIELD_NUMBER: _builtins.int
+    CACHE_BYTES_FIELD_NUMBER: _builtins.int
+    TRUSTED_PROXIES_FIELD_NUMBER: _builtins.int
+    METHOD_OVERRIDE_FIELD_NUMBER: _builtins.int
+    SECURITY_HEADERS_FIELD_NUMBER: _builtins.int
+    STREAMING_FIELD_NUMBER: _builtins.int
+    PROTOCOLS_FIELD_NUMBER: _builtins.int
+    SCHEMA_UPDATES_FIELD_NUMBER: _builtins.int
+    MAX_TARGET_BYTES_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
     listen: _builtins.str
     """Where it listens, as `HOST:PORT`. Default: 127.0.0.1:8080."""
     workers: _builtins.int
     """Worker processes. Default: 1."""
     grpc_listen: _builtins.str
-    """Where composed methods are served over gRPC too, as `HOST:PORT`; refused when there are none. Default: nowhere."""
+    """Where the exposed methods, composed ones included, are served as plain gRPC, as `HOST:PORT`: the HTTP server in front of
+    REST, gRPC-Web and Connect cannot carry gRPC's trailers, so gRPC has a port of its own. Default: nowhere.
+    """
     max_body_bytes: _builtins.int
     """The largest request body, in bytes. Default: 4194304."""
     unknown_query: Global___UnknownQuery.ValueType
@@ -374,6 +471,20 @@ class Gateway(_message.Message):
     """Whether methods without a google.api.http annotation are exposed too, as `POST /package.Service/Method`.
     Default: false; what nobody annotated stays inside. (`mesh gateway --backend` exposes them.)
     """
+    admin_listen: _builtins.str
+    """Where health, metrics, routes, configuration and effective policies can be read, as `HOST:PORT`; not for the public.
+    With several workers each one's figures are told apart. Default: nowhere.
+    """
+    error_format: Global___ErrorFormat.ValueType
+    """How errors are written. Default: ERROR_FORMAT_STATUS."""
+    cache_bytes: _builtins.int
+    """The most memory that stored answers may take, in bytes; see mesh.v1.Cache. Default: 67108864."""
+    method_override: _builtins.bool
+    """Whether `X-HTTP-Method-Override` on a POST changes its method. Default: false."""
+    security_headers: _builtins.bool
+    """Whether answers carry `X-Content-Type-Options: nosniff` and, over TLS, `Strict-Transport-Security`. Default: true."""
+    max_target_bytes: _builtins.int
+    """The longest request target (path and query), in bytes; longer ones are answered with 414. Default: 8192."""
     @_builtins.property
     def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The gRPC services exposed, by full name. Default: every service some `serves` lists, and every composed one."""
@@ -403,6 +514,50 @@ class Gateway(_message.Message):
     def stop_timeout(self) -> _duration_pb2.Duration:
         """How long in-flight requests may take to finish when the gateway is stopped. Default: 10s."""
 
+    @_builtins.property
+    def rule_files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Files of HTTP rules for methods whose protos have none or others: YAML of a google.api.Service, of which `http.rules` is
+        read. A rule there replaces the annotation of its method; of two files' rules for one method the later one holds.
+        """
+
+    @_builtins.property
+    def tls(self) -> Global___ServerTls:
+        """Serves TLS (HTTP/1.1 and HTTP/2 by ALPN) instead of cleartext. Default: cleartext, where HTTP/2 needs prior knowledge."""
+
+    @_builtins.property
+    def json(self) -> Global___Json:
+        """How messages are written as JSON."""
+
+    @_builtins.property
+    def cors(self) -> Global___Cors:
+        """Which pages of other origins may use the API. Default: none."""
+
+    @_builtins.property
+    def compression(self) -> Global___Compression:
+        """How answers are compressed. Request bodies may always be compressed, within `max_body_bytes` unpacked."""
+
+    @_builtins.property
+    def trusted_proxies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Networks of the proxies in front, such as `10.0.0.0/8`: only from them are `Forwarded` and `X-Forwarded-*` believed.
+        Default: none; the client is whoever connects.
+        """
+
+    @_builtins.property
+    def streaming(self) -> Global___Streaming:
+        """How streams are kept."""
+
+    @_builtins.property
+    def protocols(self) -> _containers.RepeatedScalarFieldContainer[Global___Protocol.ValueType]:
+        """What the port serves besides REST. Default: gRPC-Web and Connect."""
+
+    @_builtins.property
+    def schema_updates(self) -> Global___SchemaUpdates:
+        """How new schemas are taken over while the gateway runs."""
+
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestMethod]:
+        """What single methods say about their REST form, in place of what their protos say."""
+
     def __init__(
         self,
         *,
@@ -419,15 +574,39 @@ class Gateway(_message.Message):
         stop_timeout: _duration_pb2.Duration | None = ...,
         access_log: _builtins.bool | None = ...,
         unannotated_methods: _builtins.bool | None = ...,
+        rule_files: _abc.Iterable[_builtins.str] | None = ...,
+        tls: Global___ServerTls | None = ...,
+        admin_listen: _builtins.str = ...,
+        json: Global___Json | None = ...,
+        error_format: Global___ErrorFormat.ValueType = ...,
+        cors: Global___Cors | None = ...,
+        compression: Global___Compression | None = ...,
+        cache_bytes: _builtins.int | None = ...,
+        trusted_proxies: _abc.Iterable[_builtins.str] | None = ...,
+        method_override: _builtins.bool | None = ...,
+        security_headers: _builtins.bool | None = ...,
+        streaming: Global___Streaming | None = ...,
+        protocols: _abc.Iterable[Global___Protocol.ValueType] | None = ...,
+        schema_updates: Global___SchemaUpdates | None = ...,
+        max_target_bytes: _builtins.int | None = ...,
+        methods: _abc.Iterable[Global___RestMethod] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_access_log", b"_access_log", "_max_body_bytes", b"_max_body_bytes", "_unannotated_methods", b"_unannotated_methods", "_workers", b"_workers", "access_log", b"access_log", "body_timeout", b"body_timeout", "max_body_bytes", b"max_body_bytes", "request_timeout", b"request_timeout", "stop_timeout", b"stop_timeout", "unannotated_methods", b"unannotated_methods", "workers", b"workers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_access_log", b"_access_log", "_cache_bytes", b"_cache_bytes", "_max_body_bytes", b"_max_body_bytes", "_max_target_bytes", b"_max_target_bytes", "_method_override", b"_method_override", "_security_headers", b"_security_headers", "_unannotated_methods", b"_unannotated_methods", "_workers", b"_workers", "access_log", b"access_log", "body_timeout", b"body_timeout", "cache_bytes", b"cache_bytes", "compression", b"compression", "cors", b"cors", "json", b"json", "max_body_bytes", b"max_body_bytes", "max_target_bytes", b"max_target_bytes", "method_override", b"method_override", "request_timeout", b"request_timeout", "schema_updates", b"schema_updates", "security_headers", b"security_headers", "stop_timeout", b"stop_timeout", "streaming", b"streaming", "tls", b"tls", "unannotated_methods", b"unannotated_methods", "workers", b"workers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_access_log", b"_access_log", "_max_body_bytes", b"_max_body_bytes", "_unannotated_methods", b"_unannotated_methods", "_workers", b"_workers", "access_log", b"access_log", "body_timeout", b"body_timeout", "forward_headers", b"forward_headers", "grpc_listen", b"grpc_listen", "listen", b"listen", "max_body_bytes", b"max_body_bytes", "request_timeout", b"request_timeout", "return_headers", b"return_headers", "services", b"services", "stop_timeout", b"stop_timeout", "unannotated_methods", b"unannotated_methods", "unknown_query", b"unknown_query", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_access_log", b"_access_log", "_cache_bytes", b"_cache_bytes", "_max_body_bytes", b"_max_body_bytes", "_max_target_bytes", b"_max_target_bytes", "_method_override", b"_method_override", "_security_headers", b"_security_headers", "_unannotated_methods", b"_unannotated_methods", "_workers", b"_workers", "access_log", b"access_log", "admin_listen", b"admin_listen", "body_timeout", b"body_timeout", "cache_bytes", b"cache_bytes", "compression", b"compression", "cors", b"cors", "error_format", b"error_format", "forward_headers", b"forward_headers", "grpc_listen", b"grpc_listen", "json", b"json", "listen", b"listen", "max_body_bytes", b"max_body_bytes", "max_target_bytes", b"max_target_bytes", "method_override", b"method_override", "methods", b"methods", "protocols", b"protocols", "request_timeout", b"request_timeout", "return_headers", b"return_headers", "rule_files", b"rule_files", "schema_updates", b"schema_updates", "security_headers", b"security_headers", "services", b"services", "stop_timeout", b"stop_timeout", "streaming", b"streaming", "tls", b"tls", "trusted_proxies", b"trusted_proxies", "unannotated_methods", b"unannotated_methods", "unknown_query", b"unknown_query", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__access_log: _TypeAlias = _typing.Literal["access_log"]  # noqa: Y015
     _WhichOneofArgType__access_log: _TypeAlias = _typing.Literal["_access_log", b"_access_log"]  # noqa: Y015
+    _WhichOneofReturnType__cache_bytes: _TypeAlias = _typing.Literal["cache_bytes"]  # noqa: Y015
+    _WhichOneofArgType__cache_bytes: _TypeAlias = _typing.Literal["_cache_bytes", b"_cache_bytes"]  # noqa: Y015
     _WhichOneofReturnType__max_body_bytes: _TypeAlias = _typing.Literal["max_body_bytes"]  # noqa: Y015
     _WhichOneofArgType__max_body_bytes: _TypeAlias = _typing.Literal["_max_body_bytes", b"_max_body_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__max_target_bytes: _TypeAlias = _typing.Literal["max_target_bytes"]  # noqa: Y015
+    _WhichOneofArgType__max_target_bytes: _TypeAlias = _typing.Literal["_max_target_bytes", b"_max_target_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__method_override: _TypeAlias = _typing.Literal["method_override"]  # noqa: Y015
+    _WhichOneofArgType__method_override: _TypeAlias = _typing.Literal["_method_override", b"_method_override"]  # noqa: Y015
+    _WhichOneofReturnType__security_headers: _TypeAlias = _typing.Literal["security_headers"]  # noqa: Y015
+    _WhichOneofArgType__security_headers: _TypeAlias = _typing.Literal["_security_headers", b"_security_headers"]  # noqa: Y015
     _WhichOneofReturnType__unannotated_methods: _TypeAlias = _typing.Literal["unannotated_methods"]  # noqa: Y015
     _WhichOneofArgType__unannotated_methods: _TypeAlias = _typing.Literal["_unannotated_methods", b"_unannotated_methods"]  # noqa: Y015
     _WhichOneofReturnType__workers: _TypeAlias = _typing.Literal["workers"]  # noqa: Y015
@@ -435,13 +614,258 @@ class Gateway(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__access_log) -> _WhichOneofReturnType__access_log | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_bytes) -> _WhichOneofReturnType__cache_bytes | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_body_bytes) -> _WhichOneofReturnType__max_body_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_target_bytes) -> _WhichOneofReturnType__max_target_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__method_override) -> _WhichOneofReturnType__method_override | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__security_headers) -> _WhichOneofReturnType__security_headers | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__unannotated_methods) -> _WhichOneofReturnType__unannotated_methods | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__workers) -> _WhichOneofReturnType__workers | None: ...
 
 Global___Gateway: _TypeAlias = Gateway  # noqa: Y015
+
+@_typing.final
+class RestMethod(_message.Message):
+    """RestMethod is what one method says about its REST form."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """The full name, such as `shop.v1.CatalogService/GetProduct`. Required."""
+    @_builtins.property
+    def rest(self) -> _rest_pb2.Rest:
+        """What it says."""
+
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        rest: _rest_pb2.Rest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rest", b"rest"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "rest", b"rest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestMethod: _TypeAlias = RestMethod  # noqa: Y015
+
+@_typing.final
+class ServerTls(_message.Message):
+    """ServerTls is a server's own certificate. The files are read again when they change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    PRIVATE_KEY_FIELD_NUMBER: _builtins.int
+    certificate: _builtins.str
+    """The certificate chain, a PEM file. Required."""
+    private_key: _builtins.str
+    """Its private key, a PEM file. Required."""
+    def __init__(
+        self,
+        *,
+        certificate: _builtins.str = ...,
+        private_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "private_key", b"private_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServerTls: _TypeAlias = ServerTls  # noqa: Y015
+
+@_typing.final
+class Json(_message.Message):
+    """Json says how messages are written as JSON; what is read is always every form ProtoJSON allows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROTO_NAMES_FIELD_NUMBER: _builtins.int
+    ENUM_NUMBERS_FIELD_NUMBER: _builtins.int
+    EMIT_DEFAULTS_FIELD_NUMBER: _builtins.int
+    IGNORE_UNKNOWN_FIELD_NUMBER: _builtins.int
+    proto_names: _builtins.bool
+    """`unit_price` instead of `unitPrice`. Default: false."""
+    enum_numbers: _builtins.bool
+    """Enum values as numbers. Default: false."""
+    emit_defaults: _builtins.bool
+    """Fields without presence even when they hold their default. Default: false."""
+    ignore_unknown: _builtins.bool
+    """Skip unknown fields of request bodies instead of refusing them. Default: false."""
+    def __init__(
+        self,
+        *,
+        proto_names: _builtins.bool = ...,
+        enum_numbers: _builtins.bool = ...,
+        emit_defaults: _builtins.bool = ...,
+        ignore_unknown: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["emit_defaults", b"emit_defaults", "enum_numbers", b"enum_numbers", "ignore_unknown", b"ignore_unknown", "proto_names", b"proto_names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Json: _TypeAlias = Json  # noqa: Y015
+
+@_typing.final
+class Cors(_message.Message):
+    """Cors is which pages of other origins may use the API (the Fetch standard's CORS protocol). It holds for WebSockets too."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALLOW_ORIGINS_FIELD_NUMBER: _builtins.int
+    ALLOW_HEADERS_FIELD_NUMBER: _builtins.int
+    EXPOSE_HEADERS_FIELD_NUMBER: _builtins.int
+    ALLOW_CREDENTIALS_FIELD_NUMBER: _builtins.int
+    MAX_AGE_FIELD_NUMBER: _builtins.int
+    allow_credentials: _builtins.bool
+    """Whether pages may send cookies and authentication. Not with the origin `*`. Default: false."""
+    @_builtins.property
+    def allow_origins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Origins, such as `https://shop.example.com`; `https://*.example.com` for every host below; `*` for all. Required."""
+
+    @_builtins.property
+    def allow_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Request headers a page may send besides the safelisted ones. Default: `authorization`, `content-type`, the gateway's own
+        (`grpc-timeout`, `request-timeout`, `x-request-id`, ...) and what gRPC-Web and Connect clients send.
+        """
+
+    @_builtins.property
+    def expose_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Response headers a page may read. Default: `x-request-id`, `retry-after`, `etag`, `grpc-status`, `grpc-message` and
+        `return_headers`.
+        """
+
+    @_builtins.property
+    def max_age(self) -> _duration_pb2.Duration:
+        """How long browsers may remember the answer to a preflight request. Default: 600s."""
+
+    def __init__(
+        self,
+        *,
+        allow_origins: _abc.Iterable[_builtins.str] | None = ...,
+        allow_headers: _abc.Iterable[_builtins.str] | None = ...,
+        expose_headers: _abc.Iterable[_builtins.str] | None = ...,
+        allow_credentials: _builtins.bool = ...,
+        max_age: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["max_age", b"max_age"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_credentials", b"allow_credentials", "allow_headers", b"allow_headers", "allow_origins", b"allow_origins", "expose_headers", b"expose_headers", "max_age", b"max_age"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cors: _TypeAlias = Cors  # noqa: Y015
+
+@_typing.final
+class Compression(_message.Message):
+    """Compression says how answers are compressed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    MIN_BYTES_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    """Whether they are, for clients that ask for it. Default: true."""
+    min_bytes: _builtins.int
+    """The smallest answer that is, in bytes. Default: 1024."""
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+        min_bytes: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_min_bytes", b"_min_bytes", "enabled", b"enabled", "min_bytes", b"min_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_min_bytes", b"_min_bytes", "enabled", b"enabled", "min_bytes", b"min_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__min_bytes: _TypeAlias = _typing.Literal["min_bytes"]  # noqa: Y015
+    _WhichOneofArgType__min_bytes: _TypeAlias = _typing.Literal["_min_bytes", b"_min_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_bytes) -> _WhichOneofReturnType__min_bytes | None: ...
+
+Global___Compression: _TypeAlias = Compression  # noqa: Y015
+
+@_typing.final
+class Streaming(_message.Message):
+    """Streaming says how response streams are kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEEPALIVE_FIELD_NUMBER: _builtins.int
+    IDLE_TIMEOUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keepalive(self) -> _duration_pb2.Duration:
+        """How long a server-sent event stream or a WebSocket may be silent before a comment or ping is sent, which keeps proxies
+        from closing it. Default: 15s.
+        """
+
+    @_builtins.property
+    def idle_timeout(self) -> _duration_pb2.Duration:
+        """How long a client that streams its request may be silent. Default: 60s."""
+
+    def __init__(
+        self,
+        *,
+        keepalive: _duration_pb2.Duration | None = ...,
+        idle_timeout: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["idle_timeout", b"idle_timeout", "keepalive", b"keepalive"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idle_timeout", b"idle_timeout", "keepalive", b"keepalive"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Streaming: _TypeAlias = Streaming  # noqa: Y015
+
+@_typing.final
+class SchemaUpdates(_message.Message):
+    """SchemaUpdates says how a gateway takes over new schemas while it runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WATCH_FIELD_NUMBER: _builtins.int
+    REFLECTION_INTERVAL_FIELD_NUMBER: _builtins.int
+    BREAKING_CHANGES_FIELD_NUMBER: _builtins.int
+    watch: _builtins.bool
+    """Whether the descriptor sets and rule files are watched. Default: true."""
+    breaking_changes: Global___BreakingChanges.ValueType
+    """What happens to a schema that breaks clients of the one being served. Default: BREAKING_CHANGES_WARN."""
+    @_builtins.property
+    def reflection_interval(self) -> _duration_pb2.Duration:
+        """How often a backend whose schema came by reflection is asked again. Default: 30s."""
+
+    def __init__(
+        self,
+        *,
+        watch: _builtins.bool | None = ...,
+        reflection_interval: _duration_pb2.Duration | None = ...,
+        breaking_changes: Global___BreakingChanges.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_watch", b"_watch", "reflection_interval", b"reflection_interval", "watch", b"watch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_watch", b"_watch", "breaking_changes", b"breaking_changes", "reflection_interval", b"reflection_interval", "watch", b"watch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__watch: _TypeAlias = _typing.Literal["watch"]  # noqa: Y015
+    _WhichOneofArgType__watch: _TypeAlias = _typing.Literal["_watch", b"_watch"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__watch) -> _WhichOneofReturnType__watch | None: ...
+
+Global___SchemaUpdates: _TypeAlias = SchemaUpdates  # noqa: Y015
 
 @_typing.final
 class Telemetry(_message.Message):
