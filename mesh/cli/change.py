@@ -61,11 +61,9 @@ def _line(change: Change) -> Line:
 
 
 def _read(file: Path) -> document.Document[config_pb2.Environment]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        wrong = Diagnostic(str(file), None, None, "", f"cannot be read: {error}")
-        return document.Document(str(file), config_pb2.Environment(), {}, [wrong])
+    text = document.read_text(file, str(file))
+    if isinstance(text, Diagnostic):
+        return document.Document(str(file), config_pb2.Environment(), {}, [text])
     parsed = document.parse(text, config_pb2.Environment(), file=str(file))
     _, problems = table.load(parsed.message.policies, Problems("policies"))
     parsed.diagnostics.extend(locate(str(file), parsed.lines, problems))

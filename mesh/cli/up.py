@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mesh.cli import interrupt
 from mesh.cli.check import FILE
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def command(file: str, no_table: bool, timeout: float) -> None:
       MESH_SERVICE          its own name;  MESH_INSTANCE its number, from 0
       MESH_METRICS_LISTEN   HOST:PORT to serve /metrics on, for the table
     """  # noqa: D301 - click looks for the character
+    interrupt.ends_quietly()
     from mesh.cli.inspection import inspect
 
     found = inspect(file)

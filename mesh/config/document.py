@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import yaml
@@ -33,6 +34,16 @@ class Document(Generic[M]):
     lines: Mapping[str, int]
     """Line, from 1, of each path such as `services[1].instances`, in proto field names."""
     diagnostics: list[Diagnostic]
+
+
+def read_text(file: Path, shown: str) -> str | Diagnostic:
+    """Return a file's text, or why there is none; `shown` is the file as the problem names it."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        return Diagnostic(shown, None, None, "", f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        return Diagnostic(shown, None, None, "", f"not UTF-8: {error.reason} at byte {error.start}")
 
 
 def parse(text: str, message: M, *, file: str) -> Document[M]:

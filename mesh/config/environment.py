@@ -34,12 +34,9 @@ def require(file: str | Path) -> Environment:
 def examine(file: str | Path) -> tuple[Environment | None, list[Diagnostic]]:
     """Read an environment as far as it can be read, so that whoever checks more of it can find every problem at once."""
     path, shown = Path(file).absolute(), str(file)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        return None, [Diagnostic(shown, None, None, "", f"cannot be read: {error.strerror}")]
-    except UnicodeDecodeError as error:
-        return None, [Diagnostic(shown, None, None, "", f"not UTF-8: {error.reason} at byte {error.start}")]
+    text = document.read_text(path, shown)
+    if isinstance(text, Diagnostic):
+        return None, [text]
     parsed = document.parse(text, config_pb2.Environment(), file=shown)
     if parsed.diagnostics and not parsed.lines:
         return None, parsed.diagnostics

@@ -29,12 +29,9 @@ def load(
 ) -> tuple[Scenario | None, list[Diagnostic]]:
     """Read a scenario; with problems there is no scenario. `override` is laid over the policy, field by field."""
     path, shown = Path(file).absolute(), str(file)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        return None, [Diagnostic(shown, None, None, "", f"cannot be read: {error.strerror}")]
-    except UnicodeDecodeError as error:
-        return None, [Diagnostic(shown, None, None, "", f"not UTF-8: {error.reason} at byte {error.start}")]
+    text = document.read_text(path, shown)
+    if isinstance(text, Diagnostic):
+        return None, [text]
     parsed = document.parse(text, simulation_pb2.Simulation(), file=shown)
     if parsed.diagnostics:
         return None, parsed.diagnostics

@@ -74,4 +74,4 @@ def test_a_file_that_is_not_there(tmp_path):
     result = CliRunner().invoke(main, ["policy", "diff", str(tmp_path / "a"), str(tmp_path / "b")])
 
     assert 2 == result.exit_code
-    assert "cannot be read" in result.stderr
+    assert "cannot be read: No such file or directory" in result.stderr
