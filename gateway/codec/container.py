@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from gateway.codec.fault import Fault, Faults, UnknownName, full, join, mismatch, shown, under
+from gateway.codec.fault import Fault, Faults, UnknownName, add, full, join, mismatch, sentence, shown, under
 from gateway.codec.leaf import Leaf
 
 Decode = Callable[[object, Message, int], Faults]
@@ -78,7 +78,7 @@ def fill_map(
                 faults = mismatch(faults, _entry(path, name), element, leaf.expected, error)
         if faults and full(faults):
             break
-    return faults
+    return faults if len(target) == len(value) else _second_spellings(faults, path, value, key_leaf)
 
 
 def fill_message_map(
@@ -93,11 +93,26 @@ def fill_message_map(
         except ValueError as error:
             faults = _bad_key(faults, path, name, key_leaf, error)
         else:
-            entry.Clear()  # two spellings of one key, "1" and "01": the later replaces the earlier
             if inner := decode(element, entry, depth):
                 faults = under(faults, _entry(path, name), inner)
         if faults and full(faults):
             break
+    return faults if len(target) == len(value) else _second_spellings(faults, path, value, key_leaf)
+
+
+def _second_spellings(faults: Faults, path: str, value: dict[str, object], key_leaf: Leaf) -> Faults:
+    """Return `faults` with the keys of an object that are one key of the map, such as "1" and "01"."""
+    spelled: dict[object, str] = {}
+    for name in value:
+        try:
+            key = key_leaf.read(name)
+        except ValueError:  # has its fault already
+            continue
+        if (first := spelled.setdefault(key, name)) is not name:
+            words = f"given twice, as {shown(first)} and {shown(name)}"
+            faults = add(faults, _entry(path, first), sentence(words))
+            if full(faults):
+                break
     return faults
 
 

@@ -207,8 +207,15 @@ class Decoders:
         url = value.get("@type")
         if type(url) is not str:
             return mismatch(None, '["@type"]', url, "the type of the message, such as a type URL")
+        _, slash, name = url.rpartition("/")
+        if (
+            not slash
+        ):  # "This string must contain at least one "/" character" - any.proto; receivers do not unpack it
+            return mismatch(
+                None, '["@type"]', url, 'a type URL such as "type.googleapis.com/package.Message"'
+            )
         try:
-            descriptor = message.DESCRIPTOR.file.pool.FindMessageTypeByName(url.rpartition("/")[2])
+            descriptor = message.DESCRIPTOR.file.pool.FindMessageTypeByName(name)
         except KeyError:
             return add(None, '["@type"]', lambda: f"unknown message type {shown(url)}")
         content: Any = GetMessageClass(descriptor)()

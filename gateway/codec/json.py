@@ -1,7 +1,8 @@
 """How messages of one type travel between JSON and the wire, and what is said of input that does not fit.
 
 The rules are those of ProtoJSON, https://protobuf.dev/programming-guides/json/; where `google.protobuf.json_format` is
-laxer than they are, the stricter reading is taken, and tests/gateway/codec lists each such case.
+laxer than they are, the stricter reading is taken, and tests/gateway/codec lists each such case. How large a document
+may be is decided where its bytes are read: one that is too large never gets here whole.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from typing import Any, cast
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.codec.decode import Decoders
+from gateway.codec.duplicate import find_duplicates
 from gateway.codec.encode import Encode, Encoders
 from gateway.codec.fault import Fault, join
 from gateway.codec.option import Options
@@ -59,8 +61,11 @@ class Codec:
     def decode_wire(self, data: bytes) -> bytes:
         """Read a JSON document into the wire form of a message, all of whose required fields must be there."""
         message = self.decode(data)
-        check_required(message)
-        return message.SerializeToString()
+        try:
+            return message.SerializeToString()
+        except EncodeError:  # which says that fields are missing, but not where
+            check_required(message)
+            raise
 
     def encode(self, message: Message) -> bytes:
         """Print a message as a JSON document; raises RequestProblem (INTERNAL) for one that has no JSON form."""
@@ -103,10 +108,13 @@ class Codec:
 def parse(data: bytes, path: str = "") -> object:
     """Return the JSON value of a document; raise RequestProblem for what is none. `path` is what it is for."""
     try:
-        return orjson.loads(data)
+        value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise refuse([Violation(path, f"malformed JSON at {place}: {error.msg}")]) from None
+    if faults := find_duplicates(data, value):
+        raise _request_problem(faults, path)
+    return value
 
 
 def check_required(message: Message) -> None:

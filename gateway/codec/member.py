@@ -36,16 +36,21 @@ class Members:
 
     def rest(self, faults: Faults, value: dict[str, object], message: Message, depth: int) -> Faults:
         """Go through the members of an object that has more of them than were read."""
+        extensions: dict[FieldDescriptor, str] = {}
         for name, member in value.items():
             if faults and full(faults):
                 break
             field = self._fields.get(name)
             if field is not None:
                 first, *others = self.keys_of(field)
-                if name in others and member is not None and value.get(first) is not None:
+                if name in others and first in value:
                     faults = add(faults, first, sentence(f'given twice, as "{first}" and "{name}"'))
             elif (extension := self._extension(name)) is not None:
-                if member is not None or takes_null(extension):
+                if (
+                    first := extensions.setdefault(extension, name)
+                ) != name:  # a MessageSet's go by two names
+                    faults = add(faults, first, sentence(f'given twice, as "{first}" and "{name}"'))
+                elif member is not None or takes_null(extension):
                     inner = self._decode_field(extension)(member, message, depth)
                     faults = under(faults, name, inner) if inner else faults
             elif not self._options.ignore_unknown:

@@ -24,6 +24,7 @@ DOUBLE_MAX: Final = float.fromhex("0x1.fffffffffffffp+1023")
 _SPECIAL: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NUMBER_LENGTH: Final = 400  # longer than any double written out in full; int() is quadratic in it
+_PLAIN_LENGTH: Final = 21  # of the longest 64-bit number, and one more
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 _FLOAT_BYTES: Final = struct.Struct("<f")
 
@@ -78,7 +79,9 @@ def print_special(value: float) -> str:
 def _integer_leaf(low: int, high: int) -> Leaf:
     def read(value: object) -> int:
         if type(value) is str:
-            value = _integer_of(value)
+            # Plain digits, which is how 64-bit numbers are printed, need no pattern.
+            plain = len(value) < _PLAIN_LENGTH and value.isdigit() and value.isascii()
+            value = int(value) if plain else _integer_of(value)
         # The parser turns integers beyond 64 bits into floats, and -2**63 - 1 rounds to -2**63: refused as well.
         if type(value) is float and value.is_integer() and -(2.0**63) < value < 2.0**64:
             value = int(value)

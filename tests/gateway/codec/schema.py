@@ -10,9 +10,13 @@ from tests.protoc import compile_protos
 HERE = pathlib.Path(__file__).parent / "proto"
 
 
+FILES = descriptor_pb2.FileDescriptorSet.FromString(compile_protos(HERE)).file
+WELL_KNOWN = [file for file in FILES if file.package == "google.protobuf"]
+
+
 def compile_pool():
     pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(compile_protos(HERE)).file:
+    for file in FILES:
         pool.Add(file)
     return pool
 
