@@ -41,6 +41,7 @@ examples:
 
 _ALONE = {
     "codec": "the JSON codec beside json_format",
+    "routes": "what routing costs with the HTTP rules of all of Google's APIs",
     "telemetry": "what each stage of telemetry costs",
     "deadline": "how exactly calls end at their deadline",
 }

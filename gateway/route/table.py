@@ -1,15 +1,16 @@
-"""Decides which HTTP requests reach which methods, by google.api.http annotations.
+"""Decides which HTTP requests reach which methods, by google.api.http annotations and the rules of files.
 
-What the annotations cannot say is decided here. A method without one is reachable as `POST
-/package.Service/Method` with the request as the body, unless that is turned off. A method whose client
-streams has no REST form and is listed as skipped. Every problem is reported, each with the path of the
-annotation it is in.
+A rule of a file replaces its method's annotation. What neither can say is decided here. A method without one is
+reachable as `POST /package.Service/Method` with the request as the body, unless that is turned off. Methods that stream
+are mapped like any other: a rule describes one message of the stream. Every problem is reported, each with the path of
+the annotation or rule it is in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from google.api import annotations_pb2
@@ -17,6 +18,7 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDesc
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from gateway.route import template as templates
+from gateway.route.rule_file import Rule
 from gateway.route.template import Template, TemplateError
 from gateway.route.trie import ANY_METHOD
 from gateway.schema.kind import is_textual, resolve
@@ -69,20 +71,23 @@ class Table:
 
 
 def read(
-    services: Iterable[ServiceDescriptor], *, unannotated: bool = True
+    services: Iterable[ServiceDescriptor],
+    *,
+    unannotated: bool = True,
+    rules: Mapping[str, Rule] = MappingProxyType({}),
 ) -> tuple[Table, tuple[Problem, ...]]:
-    """Return the table of bindings and every problem; `unannotated` exposes methods without a mapping."""
+    """Return the table of bindings and every problem; `unannotated` exposes methods without a mapping.
+
+    `rules` are the rules of files, by the full name of the method, as `rule_file.resolve` returns them.
+    """
     bindings: list[Binding] = []
     skipped: list[Skipped] = []
     problems = Problems()
     for service in services:
         for method in service.methods:
-            rule = _annotation(method)
-            if method.client_streaming:
-                skipped.append(Skipped(method.full_name, "client streaming has no REST mapping"))
-            elif rule is not None:
-                at = Problems(f"{method.full_name} (google.api.http)", problems.list)
-                bindings.extend(_read_rules(method, rule, at))
+            rule = rules.get(method.full_name) or _annotation(method)
+            if rule is not None:
+                bindings.extend(_read_rules(method, rule.proto, Problems(rule.owner, problems.list)))
             elif unannotated:
                 path = templates.read(f"/{service.full_name}/{method.name}")
                 bindings.append(Binding(method, "POST", path, "*", "", method.full_name, declared=False))
@@ -92,11 +97,13 @@ def read(
     return Table(kept, tuple(skipped)), tuple(problems.list)
 
 
-def _annotation(method: MethodDescriptor) -> Any:
+def _annotation(method: MethodDescriptor) -> Rule | None:
     # The options are parsed anew because a pool keeps the object it made first, in which an extension that
     # was not yet imported at the time stays unknown for good.
     options = MethodOptions.FromString(method.GetOptions().SerializeToString())
-    return options.Extensions[annotations_pb2.http] if options.HasExtension(annotations_pb2.http) else None
+    if not options.HasExtension(annotations_pb2.http):
+        return None
+    return Rule(options.Extensions[annotations_pb2.http], f"{method.full_name} (google.api.http)")
 
 
 def _read_rules(method: MethodDescriptor, rule: Any, at: Problems) -> Iterator[Binding]:
@@ -125,6 +132,10 @@ def _read_rule(method: MethodDescriptor, rule: Any, at: Problems) -> Binding | N
             where.add(str(error))
     if template is not None:
         _check_variables(method.input_type, template, where)
+        if rule.body and any(variable.path == (rule.body,) for variable in template.variables):
+            # "Leaf request fields [...] are classified into three categories": path, body, query. A field of a body that is
+            # bound by the path, `{book.name}` beside `body: "book"`, is the path's.
+            at.field("body").add(f'"{rule.body}" is a path variable already')
     _check_top_level(method.input_type, "" if rule.body == "*" else rule.body, at.field("body"))
     _check_top_level(method.output_type, rule.response_body, at.field("response_body"))
     if template is None or len(at.list) > found:
@@ -148,6 +159,9 @@ def _read_pattern(rule: Any, at: Problems) -> tuple[str, str, Problems]:
         where.field("kind").add(f'"{kind}" is not the name of an HTTP method')
     elif kind != ANY_METHOD and "*" in kind:
         where.field("kind").add(f'"{kind}": only "*" alone stands for any method')
+    elif kind != kind.upper():
+        # "The HTTP method name, uppercased." - the ASGI specification, of what a server hands on
+        where.field("kind").add(f'"{kind}" would match no request: write "{kind.upper()}"')
     if not rule.custom.path:
         where.field("path").add("the path is empty")
     return kind, rule.custom.path, where.field("path")

@@ -10,6 +10,10 @@ The grammar is google/api/http.proto's:
     Verb     = ":" LITERAL ;
 
 Beyond it, "/" alone is accepted as the path with no segments: the grammar has no word for the root.
+
+One thing the text forbids is accepted too. `**` "must be the last part of the URL path except the `Verb`", yet Google's
+own Firestore, KMS and others put fixed segments after it: `/v1/{parent=projects/*/documents/**}/{collection_id}`. Where
+the `**` stands only once, what comes after it is counted from the end of the path and nothing is ambiguous.
 """
 
 from __future__ import annotations
@@ -51,7 +55,8 @@ class Variable(NamedTuple):
     """Field names from the request message, as the proto spells them."""
     start: int
     end: int | None
-    """One past the last segment captured; None when the variable ends in `**` and takes all that is left."""
+    """One past the last of the template's segments captured; None for a variable that ends in `**` where the template
+    ends, and takes all that is left."""
     multi: bool
     """Whether it is not "exactly one path segment", which changes how its value is decoded."""
 
@@ -139,15 +144,13 @@ class _Reader:
     def _read_segments(self, *, inside: bool) -> None:
         self._read_segment(inside=inside)
         while self._peek() == "/":
-            if self._segments[-1].kind is Kind.REST:
-                # "The syntax `**` matches zero or more URL path segments, which must be the last part of the
-                # URL path except the `Verb`." - google/api/http.proto
-                raise self._error("'**' must be the last segment")
             self._at += 1
             self._read_segment(inside=inside)
 
     def _read_segment(self, *, inside: bool) -> None:
         if self._source.startswith("**", self._at):
+            if Segment(Kind.REST) in self._segments:
+                raise self._error("'**' must not stand twice: where one ends and the other starts is unknown")
             self._at += 2
             self._segments.append(Segment(Kind.REST))
         elif self._peek() == "*":
@@ -159,7 +162,12 @@ class _Reader:
                 raise self._error("a variable must not contain another variable")
             self._read_variable()
         else:
-            self._segments.append(Segment(Kind.LITERAL, self._literal("a segment")))
+            at = self._at
+            text = self._literal("a segment")
+            if text in {".", ".."}:
+                # Clients remove dot-segments before they send (RFC 3986, 5.2.4): nothing would ever match.
+                raise TemplateError(self._source, at + 1, f"'{text}' as a segment is resolved by clients")
+            self._segments.append(Segment(Kind.LITERAL, text))
         if self._peek() not in {"", "/", ":", "}"}:
             raise self._error(f"unexpected {self._peek()!r}: a wildcard or variable must be a whole segment")
 
@@ -179,13 +187,18 @@ class _Reader:
             # equivalent to `{var=*}`." - google/api/http.proto
             self._segments.append(Segment(Kind.ONE))
         self._expect("}", "expected '.', '=' or '}'" if len(self._segments) == start else "expected '}'")
-        if any(variable.path == tuple(path) for variable in self._variables):
-            raise TemplateError(self._source, opened + 1, f"variable '{'.'.join(path)}' is bound twice")
-        rest = self._segments[-1].kind is Kind.REST
+        for other in self._variables:
+            shorter = min(len(other.path), len(path))
+            if other.path[:shorter] == tuple(path[:shorter]):
+                twice = (
+                    "is bound twice" if other.path == tuple(path) else f"overlaps '{'.'.join(other.path)}'"
+                )
+                raise TemplateError(self._source, opened + 1, f"variable '{'.'.join(path)}' {twice}")
         end = len(self._segments)
-        self._variables.append(
-            Variable(tuple(path), start, None if rest else end, multi=rest or end - start > 1)
-        )
+        # "If a variable contains multiple path segments, such as "{var=foo/*}" or "{var=**}"" - google/api/http.proto
+        multi = end - start > 1 or self._segments[start].kind is Kind.REST
+        open_ended = self._segments[-1].kind is Kind.REST and self._peek() != "/"
+        self._variables.append(Variable(tuple(path), start, None if open_ended else end, multi=multi))
 
     def _ident(self) -> str:
         found = _IDENT.match(self._source, self._at)

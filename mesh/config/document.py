@@ -46,20 +46,25 @@ def read_text(file: Path, shown: str) -> str | Diagnostic:
         return Diagnostic(shown, None, None, "", f"not UTF-8: {error.reason} at byte {error.start}")
 
 
-def parse(text: str, message: M, *, file: str) -> Document[M]:
-    """Fill the message from the text; fields with problems are left out. `file` only names the text in problems."""
+def parse(
+    text: str, message: M, *, file: str, skipped: Mapping[str, str | None] | None = None
+) -> Document[M]:
+    """Fill the message from the text; fields with problems are left out. `file` only names the text in problems.
+
+    `skipped` names keys of the outermost mapping that are not the message's business, and what a key must say, if anything.
+    """
     try:
         # CSafeLoader builds no Python objects but strings, numbers, lists and mappings.
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         return Document(file, message, {}, [_syntax(error, text, file)])
     try:
-        return _read(root, message, file)
+        return _read(root, message, file, skipped or {})
     except RecursionError:
         return Document(file, message, {}, [Diagnostic(file, None, None, "", "nested too deeply")])
 
 
-def _read(root: yaml.Node | None, message: M, file: str) -> Document[M]:
+def _read(root: yaml.Node | None, message: M, file: str, skipped: Mapping[str, str | None]) -> Document[M]:
     reader = _Reader()
     at = Problems()
     if root is not None:
@@ -67,6 +72,8 @@ def _read(root: yaml.Node | None, message: M, file: str) -> Document[M]:
         if cycle is not None:
             line = cycle.start_mark.line + 1
             return Document(file, message, {}, [Diagnostic(file, line, None, "", "an anchor holds itself")])
+        if skipped and isinstance(root, yaml.MappingNode):
+            root = reader.without(root, skipped, at)
         reader.message(root, message, at)
     return Document(file, message, reader.lines, locate(file, reader.lines, at.list))
 
@@ -111,6 +118,22 @@ class _Reader:
 
     def __init__(self) -> None:
         self.lines: dict[str, int] = {}
+
+    def without(
+        self, root: yaml.MappingNode, skipped: Mapping[str, str | None], at: Problems
+    ) -> yaml.MappingNode:
+        """Return a mapping without some of its keys, once what they say has been checked."""
+        kept = []
+        for key, value in root.value:
+            if not isinstance(key, yaml.ScalarNode) or key.value not in skipped:
+                kept.append((key, value))
+                continue
+            wanted = skipped[key.value]
+            if wanted is not None and value.value != wanted:
+                here = at.field(key.value)
+                self._place(here, key.start_mark.line + 1)
+                here.add(f'{leaf.shown(value)} is not "{wanted}"')
+        return yaml.MappingNode(root.tag, kept, root.start_mark, root.end_mark)
 
     def message(self, node: yaml.Node, into: Message, at: Problems) -> None:
         """Fill one message from a mapping node."""

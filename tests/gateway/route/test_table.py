@@ -109,6 +109,11 @@ WRONG = [
     ("message", 'get: "/v1/{inner}"', [f'{AT}.get: "inner": a path variable must not be a message']),
     ("unknown body", 'post: "/v1" body: "bdy"', [f'{AT}.body: "bdy" is not a top-level field of t.v1.M']),
     (
+        "a body that the path binds",
+        'post: "/v1/{name}" body: "name"',
+        [f'{AT}.body: "name" is a path variable already'],
+    ),
+    (
         "nested body",
         'post: "/v1" body: "inner.id"',
         [f'{AT}.body: "inner.id" is not a top-level field of t.v1.M; did you mean "inner"?'],
@@ -122,6 +127,11 @@ WRONG = [
         "custom kind",
         'custom { kind: "G T" path: "/v1" }',
         [f'{AT}.custom.kind: "G T" is not the name of an HTTP method'],
+    ),
+    (
+        "custom kind in small letters",
+        'custom { kind: "Purge" path: "/v1" }',
+        [f'{AT}.custom.kind: "Purge" would match no request: write "PURGE"'],
     ),
     ("custom path", 'custom { kind: "HEAD" }', [f"{AT}.custom.path: the path is empty"]),
     (
@@ -191,12 +201,21 @@ def test_a_method_without_an_annotation_can_be_left_out():
 
 
 @pytest.mark.parametrize("shape", ["(stream M) returns (M)", "(stream M) returns (stream M)"])
-def test_a_method_whose_client_streams_is_skipped_with_its_reason(shape):
-    table, problems = table_of(f"rpc X{shape};" + one('post: "/v1" body: "*"', "Y", shape))
-    assert (table.bindings, problems) == ((), ())
-    assert table.skipped == tuple(
-        Skipped(f"t.v1.S.{name}", "client streaming has no REST mapping") for name in "XY"
+def test_a_method_whose_client_streams_is_mapped_like_any_other(shape):
+    table, problems = table_of(
+        f"rpc X{shape};"
+        + one('post: "/v1" body: "*"', "Y", shape)
+        + one('post: "/v1/{name}" body: "inner"', "Z", shape)
+        + one('get: "/v1/{name}"', "W", shape)
     )
+    assert problems == ()
+    assert rows(table) == [
+        ("POST", "/t.v1.S/X", "*", "", "X", False),
+        ("POST", "/v1", "*", "", "Y", True),
+        ("POST", "/v1/{name}", "inner", "", "Z", True),
+        ("GET", "/v1/{name}", "", "", "W", True),
+    ]
+    assert table.skipped == ()
 
 
 def test_hundreds_of_annotated_methods_load_():

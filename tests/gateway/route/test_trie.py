@@ -28,6 +28,23 @@ FOUND = [
     ("** alone takes none", ["GET /v1/{a=**}"], "GET /v1", 0, ("",)),
     ("** keeps a trailing slash", ["GET /v1/{a=**}"], "GET /v1/f/", 0, ("f/",)),
     ("a variable of literals is captured", ["GET /v1/{a=users/me}"], "GET /v1/users/me", 0, ("users/me",)),
+    ("segments after a **", ["GET /v1/{a=**}/x"], "GET /v1/1/2/x", 0, ("1/2",)),
+    ("segments after an empty **", ["GET /v1/{a=f/**}/x"], "GET /v1/f/x", 0, ("f",)),
+    ("a variable after a **", ["GET /{a}/{b=f/**}/x/{c}"], "GET /0/f/1/2/x/3", 0, ("0", "f/1/2", "3")),
+    ("a variable that goes on after its **", ["GET /v1/{a=**/x/*}"], "GET /v1/1/x/2", 0, ("1/x/2",)),
+    ("a variable of several segments after a **", ["GET /**/{a=x/*}/y"], "GET /1/x/2/y", 0, ("x/2",)),
+    ("a verb after what follows a **", ["GET /{a=**}/x:go"], "GET /1/2/x:go", 0, ("1/2",)),
+    (
+        "more after a ** beats less",
+        ["GET /{a=**}/{b}", "GET /{a=**}/{b}/{c}"],
+        "GET /1/2/3",
+        1,
+        ("1", "2", "3"),
+    ),
+    ("something after a ** beats nothing", ["GET /{a=**}", "GET /{a=**}/{b}"], "GET /1/2", 1, ("1", "2")),
+    ("a literal after a ** beats a *", ["GET /{a=**}/{b}", "GET /{a=**}/x"], "GET /1/2/x", 1, ("1/2",)),
+    ("* beats what follows a **", ["GET /{a=**}/x", "GET /{a}/{b}"], "GET /1/x", 1, ("1", "x")),
+    ("a dead end after a ** goes back", ["GET /**/x/y", "GET /{a=**}/y"], "GET /1/z/y", 1, ("1/z",)),
     ("a literal beats *", ["GET /v1/{a}", "GET /v1/me"], "GET /v1/me", 1, ()),
     ("* beats **", ["GET /v1/{a=**}", "GET /v1/{a}"], "GET /v1/me", 1, ("me",)),
     ("the leftmost difference decides", ["GET /{a}/y/z", "GET /x/{b}/{c}"], "GET /x/y/z", 1, ("y", "z")),
@@ -120,7 +137,7 @@ def fits(segments, keys):
         return not keys
     head = segments[0]
     if head.kind is Kind.REST:
-        return True
+        return any(fits(segments[1:], keys[taken:]) for taken in range(len(keys) + 1))
     if not keys:
         return False
     if head.kind is Kind.LITERAL and head.text != keys[0]:
@@ -141,12 +158,27 @@ def naive(routes, method, path):
                 continue
             raw[-1] = head
         if fits(template.segments, [canonical(key) for key in raw]):
+            ranks = []
+            for index, segment in enumerate(template.segments):
+                ranks.append(rank[segment.kind])
+                if segment.kind is Kind.REST:
+                    # Of two that have come to their `**`, the one with more after it.
+                    ranks.append(index - len(template.segments))
             # The end of a template is better than `**` that takes nothing.
-            ranks = [rank[segment.kind] for segment in template.segments]
             candidates.append(((not template.verb, [*ranks, -1], kind == "*"), kind, route, raw, template))
     for _, kind, route, raw, template in sorted(candidates, key=lambda candidate: candidate[0]):
         if kind in {method, "*"}:
-            captures = tuple("/".join(raw[v.start : v.end]) for v in template.variables)
+            # What each segment of the template stands for; a `**` for as many as the others leave.
+            spare = len(raw) - len(template.segments) + 1
+            pieces, at = [], 0
+            for segment in template.segments:
+                taken = spare if segment.kind is Kind.REST else 1
+                pieces.append(raw[at : at + taken])
+                at += taken
+            captures = tuple(
+                "/".join(one for piece in pieces[v.start : v.end] for one in piece)
+                for v in template.variables
+            )
             return Match(route, captures, ())
     return Match(None, (), tuple(sorted({candidate[1] for candidate in candidates})))
 
@@ -159,11 +191,12 @@ PLAIN = st.lists(st.one_of(WORDS, st.just("*")), min_size=1, max_size=4)
 def templates(draw):
     parts = draw(PLAIN)
     if draw(st.booleans()):
-        parts.append("**")
-    if draw(st.booleans()):
+        parts.insert(draw(st.integers(0, len(parts))), "**")
+    for name in draw(st.sampled_from(["", "f", "fg"])):
         start = draw(st.integers(0, len(parts) - 1))
         end = draw(st.integers(start + 1, len(parts)))
-        parts[start:end] = ["{f=" + "/".join(parts[start:end]) + "}"]
+        if not any("{" in part for part in parts[start:end]):
+            parts[start:end] = ["{" + name + "=" + "/".join(parts[start:end]) + "}"]
     return "/" + "/".join(parts) + draw(st.sampled_from(["", "", ":a", ":v"]))
 
 
