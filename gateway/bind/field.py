@@ -7,6 +7,7 @@ when they come.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.bind.text import explain, text_of
-from gateway.codec.fault import shown, suggestion
+from gateway.codec.fault import SHOWN_LENGTH, shown, step, suggestion
 from gateway.codec.option import DEPTH_LIMIT
 from gateway.codec.scalar import key_reader
 from gateway.codec.shape import in_choice, map_entry
@@ -22,6 +23,7 @@ from gateway.schema.kind import is_textual, json_path, message_of
 
 _LISTED_DEPTH: Final = 3
 _LISTED_NAMES: Final = 512
+_DOTTED: Final = re.compile(r"\w+(\.\w+)*(\[\w+\])?", re.ASCII)
 
 Assign = Callable[[Any, Any], None]
 """Puts a value into the message that holds the field."""
@@ -137,9 +139,9 @@ class Names:
         """Return the target of a query parameter; raise ParameterError saying why there is none."""
         return self._listed.get(name) or self._walk(name)
 
-    def _walk(self, name: str) -> Target:
-        path, bracket, rest = name.partition("[")
-        parts = path.split(".")
+    def way(self, name: str) -> tuple[FieldDescriptor, ...]:
+        """Return the fields along a dotted name in either spelling, the last of any type; raise ParameterError."""
+        parts = name.split(".")
         if len(parts) > DEPTH_LIMIT:
             raise MisuseError("nested too deeply")
         fields: list[FieldDescriptor] = []
@@ -148,6 +150,11 @@ class Names:
             if fields:
                 descriptor = _inside(fields[-1])
             fields.append(self._field(descriptor, part))
+        return tuple(fields)
+
+    def _walk(self, name: str) -> Target:
+        path, bracket, rest = name.partition("[")
+        fields = self.way(path)
         if fields[0].name == self._withheld:
             raise MisuseError("belongs in the body")
         last = fields[-1]
@@ -175,6 +182,11 @@ class Names:
 
     def __repr__(self) -> str:
         return f"<Names of {self._root.full_name}: {len(self._listed)} listed>"
+
+
+def printed_name(name: str) -> str:
+    """Return a name that the client chose as a violation's path."""
+    return name if len(name) <= SHOWN_LENGTH and _DOTTED.fullmatch(name) else step(name)
 
 
 def leaves(

@@ -15,33 +15,27 @@ that a misspelt name cannot pass for an answer. Everything found is reported at 
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from google.protobuf import message_factory
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from gateway.bind import content, query
-from gateway.bind.field import MisuseError, Names, ParameterError, Target
-from gateway.codec.fault import SHOWN_LENGTH, step
-from gateway.codec.json import Codec, check_required, parse
+from gateway.bind import query
+from gateway.bind.body import ReadBody, compile_body, refuse_body
+from gateway.bind.field import MisuseError, Names, ParameterError, Target, printed_name
+from gateway.bind.patch import compile_patch
+from gateway.codec.json import Codec, check_required
 from gateway.problem import RequestProblem, Violation, refuse
 from gateway.route.table import Binding
 from gateway.route.template import decode
-from gateway.schema.kind import HTTP_BODY, is_message, message_of, resolve
+from gateway.schema.kind import resolve
 
 Bind = Callable[[Sequence[str], bytes, bytes, str], Message]
 """Makes the request of captures, query string, body and content type, or raises RequestProblem."""
 
-_ReadBody = Callable[[bytes, str], Message]
-
-_UNWANTED: Final = "a body was sent, and this method takes none"
-_DOTTED: Final = re.compile(r"\w+(\.\w+)*(\[\w+\])?", re.ASCII)
-_JSON_SPACE: Final = b" \t\r\n"
+Envelope = Callable[[Sequence[str], bytes], Message]
+"""Makes what captures and query string say of a request whose body is read apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +50,44 @@ class QueryOptions:
 
 def compile_request(binding: Binding, codec: Codec, options: QueryOptions | None = None) -> Bind:
     """Return the function that makes the request of a binding; `codec` is that of the method's input type."""
-    return _Request(binding, codec, options or QueryOptions()).bind
+    options = options or QueryOptions()
+    bind = _Request(binding, compile_body(binding, codec), options).bind
+    patch = compile_patch(binding, codec)
+    if patch is None:
+        return bind
+    derive = _Request(binding, patch.read, options).bind
+
+    def bind_patch(
+        captures: Sequence[str], query_string: bytes, body: bytes, content_type: str = ""
+    ) -> Message:
+        # The client's own mask is the one that holds.
+        if patch.is_masked(query_string):
+            return bind(captures, query_string, body, patch.unmerged(content_type))
+        return derive(captures, query_string, body, content_type)
+
+    return bind_patch
+
+
+def compile_envelope(binding: Binding, options: QueryOptions | None = None) -> Envelope:
+    """Return the function that binds path and query alone, for methods whose bodies are read piece by piece."""
+    bind = _Request(binding, refuse_body(binding), options or QueryOptions(), complete=False).bind
+    return lambda captures, query_string: bind(captures, query_string, b"")
+
+
+def compile_bound(binding: Binding, read_body: ReadBody, options: QueryOptions | None = None) -> Bind:
+    """Return the function that makes the request of a binding whose bodies are read by `read_body`."""
+    return _Request(binding, read_body, options or QueryOptions()).bind
 
 
 class _Request:
     """A compiled binding: the steps of `bind`, each with its descriptors resolved."""
 
-    __slots__ = ("_body", "_captures", "_class", "_covered", "_names", "_options", "_paths")
+    __slots__ = ("_body", "_captures", "_class", "_complete", "_covered", "_names", "_options", "_paths")
 
-    def __init__(self, binding: Binding, codec: Codec, options: QueryOptions) -> None:
+    def __init__(
+        self, binding: Binding, read_body: ReadBody, options: QueryOptions, *, complete: bool = True
+    ) -> None:
+        """`complete` says whether proto2's required fields must be there."""
         descriptor = binding.method.input_type
         self._class: type[Message] = message_factory.GetMessageClass(descriptor)
         self._options = options
@@ -72,7 +95,8 @@ class _Request:
             (Target(resolve(descriptor, variable.path)), variable) for variable in binding.template.variables
         )
         self._paths = {target.path: target for target, _ in self._captures}
-        self._body = _compile_body(binding, codec, self._class)
+        self._body = read_body
+        self._complete = complete
         self._covered = frozenset(
             target.path for target, variable in self._captures if binding.body in {"*", variable.path[0]}
         )
@@ -97,7 +121,8 @@ class _Request:
             self._bind_query(message, query_string, violations)
         if violations:
             raise refuse(violations)
-        check_required(message)
+        if self._complete:
+            check_required(message)
         return message
 
     def _bind_path(self, message: Message, captures: Sequence[str], violations: list[Violation]) -> None:
@@ -121,7 +146,7 @@ class _Request:
                 target = self._find(name)
             except ParameterError as error:
                 if not self._passes(name, error):
-                    violations.append(Violation(_printed(name), str(error)))
+                    violations.append(Violation(printed_name(name), str(error)))
                 continue
             if target.path in self._paths:
                 wrong = target.disagrees(message, text, "the query gives another value than the path's")
@@ -147,62 +172,3 @@ class _Request:
 
     def __repr__(self) -> str:
         return f"<Request {self._class.DESCRIPTOR.full_name}>"
-
-
-def _compile_body(binding: Binding, codec: Codec, message_class: type[Message]) -> _ReadBody:
-    """Return the function that makes a message of a body, before path and query are bound."""
-    descriptor = binding.method.input_type
-    if not binding.body:
-        return functools.partial(_refuse_body, message_class)
-    if binding.body == "*":
-        if descriptor.full_name == HTTP_BODY:
-            return functools.partial(_read_raw, message_class)
-        return functools.partial(_read_whole, codec, message_class)
-    field = descriptor.fields_by_name[binding.body]
-    if is_message(field) and message_of(field).full_name == HTTP_BODY:
-        inner = message_factory.GetMessageClass(message_of(field))
-        return functools.partial(_read_raw_field, message_class, field.name, inner)
-    return functools.partial(_read_field, codec, message_class, field)
-
-
-def _refuse_body(message_class: type[Message], body: bytes, content_type: str) -> Message:
-    del content_type
-    if body.strip(_JSON_SPACE):
-        # "If HttpRule.body is omitted, there is no HTTP request body" - google/api/http.proto
-        raise refuse([Violation("", _UNWANTED)])
-    return message_class()
-
-
-def _read_whole(codec: Codec, message_class: type[Message], body: bytes, content_type: str) -> Message:
-    if not body:
-        return message_class()
-    content.check(content_type)
-    return codec.decode(body)
-
-
-def _read_field(
-    codec: Codec, message_class: type[Message], field: FieldDescriptor, body: bytes, content_type: str
-) -> Message:
-    message = message_class()
-    if body:
-        content.check(content_type)
-        codec.set_field(message, field, parse(body, field.json_name), field.json_name)
-    return message
-
-
-def _read_raw(message_class: type[Message], body: bytes, content_type: str) -> Message:
-    # "This message can be used both in streaming and non-streaming API methods in the request as well as the
-    # response. [...] the HTTP Content-Type header value specifying the content type of the body." -
-    # google/api/httpbody.proto
-    return message_class(content_type=content_type, data=body)
-
-
-def _read_raw_field(
-    message_class: type[Message], name: str, inner: type[Message], body: bytes, content_type: str
-) -> Message:
-    return message_class(**{name: _read_raw(inner, body, content_type)})
-
-
-def _printed(name: str) -> str:
-    """Return a name that the client chose as a violation's path."""
-    return name if len(name) <= SHOWN_LENGTH and _DOTTED.fullmatch(name) else step(name)

@@ -21,7 +21,9 @@ from gateway.codec.shape import WRAPPERS
 from gateway.codec.wellknown import decode_duration, decode_timestamp
 from gateway.schema.kind import message_of
 
-_MASK: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]*(,[A-Za-z][A-Za-z0-9_.]*)*")
+# AIP-134 has "*" mean every field, AIP-161 have it stand for every element; a map's key may be a number.
+_MASK_PATH: Final = r"(\*|[A-Za-z][A-Za-z0-9_]*)(\.(\*|[A-Za-z0-9_]+))*"
+_MASK: Final = re.compile(f"{_MASK_PATH}(,{_MASK_PATH})*")
 _HUMP: Final = re.compile(r"[A-Z]")
 _READERS: Final[dict[str, Callable[[object, Any, int], Faults]]] = {
     "google.protobuf.Timestamp": decode_timestamp,

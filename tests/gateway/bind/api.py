@@ -7,6 +7,7 @@ from google.protobuf import json_format
 
 from gateway.bind.request import QueryOptions, compile_request
 from gateway.codec.json import Codec
+from gateway.codec.option import Options
 from gateway.problem import RequestProblem
 from gateway.route.table import Table, read
 from gateway.route.trie import Trie
@@ -22,13 +23,15 @@ def trie_of(table: Table) -> Trie:
 class Api:
     """An API compiled from proto text: `call` answers with the request message the backend would get."""
 
-    def __init__(self, proto, **options):
+    def __init__(self, proto, *, codec=None, **options):
         schema, problems = read_set(service_set(proto))
         table, more = read(schema.services)
         assert (problems, more) == ((), ())
         self.trie = trie_of(table)
         self.binds = {
-            binding: compile_request(binding, Codec(binding.method.input_type), QueryOptions(**options))
+            binding: compile_request(
+                binding, Codec(binding.method.input_type, options=codec or Options()), QueryOptions(**options)
+            )
             for binding in table.bindings
         }
 

@@ -279,7 +279,7 @@ def test_a_body_is_refused(line, body, expected):
     [
         "application/json",
         "application/json; charset=UTF-8",
-        "application/merge-patch+json",
+        "application/vnd.shop.v1+json",
         "text/json",
         "",
         'application/json;charset="utf-8"',
@@ -293,7 +293,12 @@ def test_json_content_types_are_read(content_type):
     ("content_type", "words"),
     [
         ("text/plain", 'content type "text/plain" is not supported: send application/json'),
-        ("application/x-www-form-urlencoded", "is not supported"),
+        ("image/png", "send application/json, application/x-www-form-urlencoded or multipart/form-data"),
+        (
+            "application/merge-patch+json",
+            "it is for PATCH of a method that takes a field mask beside its body",
+        ),
+        ("application/json-patch+json", 'content type "application/json-patch+json" is not supported'),
         ("application/json; charset=latin-1", 'charset "latin-1" is not supported'),
     ],
 )
@@ -302,6 +307,13 @@ def test_other_content_types_are_415(line, content_type, words):
     problem = API.refused(line, b"{}", content_type)
     assert problem.http_status == 415
     assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    "line", ["POST /p/list", "POST /p/tags", "POST /p/labels", "POST /p/i32", "POST /p/struct"]
+)
+def test_a_form_is_no_list_no_scalar_and_no_free_json(line):
+    assert API.refused(line, b"a=1", "application/x-www-form-urlencoded").http_status == 415
 
 
 def test_a_content_type_without_a_body_is_of_no_interest():
