@@ -27,6 +27,8 @@ export PYTHONUNBUFFERED :=
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
 THIRD_PARTY := build/third_party/.copied
+# npm writes it at the end of an installation.
+CLIENTS := tests/clients/node_modules/.package-lock.json
 CHECKS := check-format check-lint check-types check-imports check-protos check-breaking check-generated
 
 .PHONY: help
@@ -64,6 +66,15 @@ $(READY): pyproject.toml $(LOCKED)
 .PHONY: env
 env: $(READY) ## Make .venv, or bring it up to date with the lock.
 
+$(CLIENTS): tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc
+	@echo 'installing what tests/clients/package-lock.json pins'
+	cd tests/clients
+	npm ci --loglevel=error
+	touch node_modules/.package-lock.json
+
+.PHONY: clients
+clients: $(CLIENTS) ## Install the JavaScript clients that tests use (needs node 18 or newer, and npm).
+
 .PHONY: lock
 lock: ## Resolve pyproject.toml again and rewrite requirements.lock (ARGS="--upgrade" for newer versions).
 lock: | $(VENV)/bin/python
@@ -82,7 +93,8 @@ demo: $(READY) ## Start the boutique through the mesh, call it, keep it running 
 	@python examples/boutique/demo.py
 
 .PHONY: test
-test: $(READY) $(THIRD_PARTY) ## Run every test (ARGS="-k breaker" for some).
+# Where there is no npm, the tests that need it are skipped, and say so; in CI they fail.
+test: $(READY) $(THIRD_PARTY) $(if $(shell command -v npm),$(CLIENTS)) ## Run every test (ARGS="-k breaker" for some).
 	@python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 # The pure parts: there is no excuse for a branch that no test takes. (pytest-cov would import yaml's C classes twice.)
@@ -179,5 +191,5 @@ check-generated: $(READY) $(THIRD_PARTY)
 
 .PHONY: clean
 clean: ## Remove everything make made, .venv included.
-	@rm -rf .venv .mesh build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	@rm -rf .venv .mesh build dist tests/clients/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

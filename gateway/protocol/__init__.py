@@ -1,0 +1,1 @@
+"""The protocols of RPC clients on the gateway's own port: gRPC-Web and Connect."""
