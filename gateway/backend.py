@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import grpc.aio
@@ -11,10 +12,31 @@ import grpc.aio
 from gateway.compose import Plan, Result, execute
 from mesh.binding.direct import Direct
 from mesh.binding.runtime import Runtime
-from mesh.binding.service_config import ChannelArguments
+from mesh.binding.service_config import ChannelArguments, service_config
 from mesh.binding.site_aio import Site
-from mesh.binding.target import resolve
+from mesh.binding.target import Target, resolve
 from mesh.call import Arity, Call, Code, Metadata, Outcome
+
+
+class _Place:
+    """A target that is reached, by one schema or by several that follow each other."""
+
+    __slots__ = ("site", "target", "users")
+
+    def __init__(self, target: Target, site: Site) -> None:
+        self.target = target
+        self.site = site
+        self.users = 0
+
+    async def leave(self) -> None:
+        """Close the channels, if nobody else uses them; calls in flight are cancelled."""
+        self.users -= 1
+        if not self.users:
+            await self.site.close()
+            await self.site.home.close()
+
+    def __repr__(self) -> str:
+        return f"<_Place {self.target.name} users={self.users}>"
 
 
 class Backends:
@@ -25,31 +47,49 @@ class Backends:
         self._runtime = runtime
         self._targets = targets
         self._plans = plans
-        self._sites: dict[str, Site] = {}
+        self._places: dict[str, _Place] = {}
         self._direct: dict[str, Direct] = {}
         """By target."""
         self._of_method: dict[str, Direct] = {}
 
-    def open(self) -> None:
-        """Make the channels, in the event loop that will use them. Connecting begins now and is not waited for."""
-        for target in dict.fromkeys(self._targets.values()):
-            found = resolve(target, self._runtime.environment)
-            site = self._sites[target] = Site(found, self._runtime, _open, native=True)
-            site.home.channel.get_state(try_to_connect=True)
-            self._direct[target] = Direct(site.home, site.pick)
+    def open(self, predecessor: Backends | None = None, afresh: Container[str] = ()) -> None:
+        """Make the channels, in the event loop that will use them. Connecting begins now and is not waited for.
+
+        Where a predecessor is connected already, both use its channels, with their circuits and budgets; the last to close
+        closes them. Targets of `afresh` get channels of their own.
+        """
+        shared = {}
+        if predecessor is not None and predecessor._runtime is self._runtime:
+            shared = predecessor._places
+        # All of them first: one that cannot be resolved leaves nothing open.
+        found = {
+            target: resolve(target, self._runtime.environment)
+            for target in dict.fromkeys(self._targets.values())
+        }
+        for name, target in found.items():
+            place = shared.get(name)
+            if place is None or name in afresh or place.target != target:
+                place = _Place(target, Site(target, self._runtime, _open, native=True))
+                place.site.home.channel.get_state(try_to_connect=True)
+            place.users += 1
+            self._places[name] = place
+            self._direct[name] = Direct(place.site.home, place.site.pick)
 
     async def close(self) -> None:
-        """Close the channels; calls in flight are cancelled."""
-        sites, self._sites = self._sites, {}
+        """Close the channels that nobody else uses; their calls in flight are cancelled."""
+        places, self._places = self._places, {}
         self._direct.clear()
         self._of_method.clear()
-        for site in sites.values():
-            await site.close()
-            await site.home.close()
+        for place in places.values():
+            await place.leave()
 
     @property
     def is_open(self) -> bool:
-        return len(self._sites) == len(set(self._targets.values()))
+        return len(self._places) == len(set(self._targets.values()))
+
+    def target_of(self, method: str) -> str:
+        """Return where the service of `/package.Service/Method` is; empty where nobody serves it."""
+        return self._targets.get(method[1:].partition("/")[0], "")
 
     def find(self, method: str) -> Direct:
         """Return the way to `/package.Service/Method`."""
@@ -58,6 +98,14 @@ class Backends:
             service = method[1:].partition("/")[0]
             direct = self._of_method[method] = self._direct[self._targets[service]]
         return direct
+
+    def explain(self, method: str, arity: Arity) -> str:
+        """Render what happens to the calls of a method, for a person; raises KeyError where nobody serves it."""
+        target = self._targets[method[1:].partition("/")[0]]
+        site = self._places[target].site
+        connection = self._runtime.policies.connection(resolve(target, self._runtime.environment).services)
+        native = json.dumps(service_config(connection))
+        return f"{site.home.chains.explain(method, arity)}\nnative, by gRPC's core: {native}"
 
     async def run(
         self, plan: Plan, request: Any, *, deadline: float | None, metadata: Metadata, parent: Call | None
@@ -83,7 +131,7 @@ class Backends:
         return await execute(plan, request, invoke, now=time.monotonic, deadline=deadline)
 
     def __repr__(self) -> str:
-        return f"<Backends {len(self._sites)} of {len(set(self._targets.values()))} open>"
+        return f"<Backends {len(self._places)} of {len(set(self._targets.values()))} open>"
 
 
 def _open(uri: str, arguments: ChannelArguments) -> grpc.aio.Channel:

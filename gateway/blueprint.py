@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.compose import Plan
 from gateway.route.table import Table
 from gateway.schema.pool import Schema
 from mesh.binding.runtime import Runtime
+from mesh.config.edge import Rest
 from mesh.config.spec import Gateway as Settings
 
 
@@ -27,6 +28,8 @@ class Blueprint:
     title: str
     """Of the API, for its documentation."""
     version: str = "1"
+    rests: Mapping[str, Rest] = field(default_factory=dict)
+    """What methods say about their REST form beyond google.api.http, by full method name."""
 
     def __repr__(self) -> str:
         return f"<Blueprint {self.title}: {len(self.table.bindings)} routes, {len(self.plans)} composed>"

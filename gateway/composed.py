@@ -14,7 +14,7 @@ from gateway.backend import Backends
 from gateway.compose import Plan
 from gateway.edge.header import matcher
 from mesh.binding.status import STATUS
-from mesh.call import CURRENT, Code, Metadata, Outcome
+from mesh.call import CURRENT, Call, Code, Metadata, Outcome
 from mesh.stage.detail import STATUS_DETAILS
 
 
@@ -43,27 +43,43 @@ def add_composed(
         server.add_registered_method_handlers(service, handlers)
 
 
+async def answer_composed(
+    plan: Plan,
+    backends: Backends,
+    wire: bytes,
+    *,
+    deadline: float | None,
+    metadata: Metadata,
+    parent: Call | None,
+) -> Outcome:
+    """Run a plan for a request's wire form; the outcome's value is the response's wire form."""
+    try:
+        request = plan.request_class.FromString(wire)
+    except DecodeError:
+        text = f"not a valid {plan.request_class.DESCRIPTOR.full_name} on the wire"
+        return Outcome(int(Code.INVALID_ARGUMENT), text)
+    result = await backends.run(plan, request, deadline=deadline, metadata=metadata, parent=parent)
+    outcome = result.outcome
+    if outcome.code != Code.OK:
+        return outcome
+    return outcome._replace(value=outcome.value.SerializePartialToString())
+
+
 def _handler(plan: Plan, backends: Backends, passes: Callable[[str], bool]) -> Any:
     async def handle(wire: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        try:
-            request = plan.request_class.FromString(wire)
-        except DecodeError:
-            text = f"not a valid {plan.request_class.DESCRIPTOR.full_name} on the wire"
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
         remaining = context.time_remaining()
         given: Any = context.invocation_metadata() or ()
-        metadata: Metadata = tuple((key, value) for key, value in given if passes(key))
-        result = await backends.run(
+        outcome = await answer_composed(
             plan,
-            request,
+            backends,
+            wire,
             deadline=None if remaining is None else time.monotonic() + remaining,
-            metadata=metadata,
+            metadata=tuple((key, value) for key, value in given if passes(key)),
             parent=CURRENT.get(),
         )
-        outcome = result.outcome
         if outcome.code != Code.OK:
             await _abort(context, outcome)
-        response: bytes = outcome.value.SerializePartialToString()
+        response: bytes = outcome.value
         return response
 
     return handle

@@ -8,11 +8,12 @@ from typing import Any
 from gateway.backend import Backends
 from gateway.bind.request import Bind
 from gateway.compose import Plan
+from gateway.edge.etag import refuse_unjudged
+from gateway.edge.finish import Finish
 from gateway.edge.header import ResponseHeaders
 from gateway.exchange import ANSWER, Exchange
 from gateway.render.error import Errors, headers_of
 from gateway.render.reply import Renderers
-from gateway.render.stream import send_stream
 from gateway.route.table import Binding
 from mesh.call import Call
 from mesh.telemetry.durations import Durations
@@ -23,7 +24,7 @@ class Endpoint:
 
     __slots__ = (
         "_backends", "_bind", "_errors", "_max_body", "_renderers", "_return_headers", "_timeout",
-        "binding", "durations", "method", "path",
+        "binding", "durations", "finish", "method", "path",
     )  # fmt: skip
 
     def __init__(
@@ -38,12 +39,15 @@ class Endpoint:
         timeout: float,
         max_body: int,
         durations: Durations,
+        finish: Finish,
     ) -> None:
         self.binding = binding
         self.method = binding.full_method
         self.path = str(binding.template)
         self.durations = durations
         """How long requests took, by HTTP status."""
+        self.finish = finish
+        """What completes answers."""
         self._bind = bind
         self._renderers = renderers
         self._backends = backends
@@ -54,6 +58,8 @@ class Endpoint:
 
     async def answer(self, exchange: Exchange, captures: Sequence[str], parent: Call) -> None:
         """Answer a request whose headers have been read; raises RequestProblem for what does not fit."""
+        if exchange.noted is not None:
+            refuse_unjudged(exchange.method, exchange.noted)
         body = await exchange.read_body(self._max_body)
         message = self._bind(captures, exchange.scope["query_string"], body, exchange.content_type)
         exchange.phase = ANSWER
@@ -112,30 +118,6 @@ class UnaryEndpoint(Endpoint):
         await exchange.reply(200, sent, data)
 
 
-class StreamEndpoint(Endpoint):
-    """Answers with a backend's response stream.
-
-    Streams are for as long as the client stays: they have a deadline only when the client names one.
-    """
-
-    __slots__ = ()
-
-    async def _execute(self, exchange: Exchange, message: Any, parent: Call) -> None:
-        if exchange.timeout is not None:
-            parent.deadline, parent.hurried = exchange.started + exchange.timeout, True
-        stream = await self._backends.find(self.method).stream(
-            self.method,
-            message.SerializeToString(),
-            timeout=exchange.timeout,
-            metadata=exchange.sent_metadata,
-            parent=parent,
-        )
-        try:
-            await send_stream(exchange, stream, self._renderers, self._errors)
-        finally:
-            stream.cancel()
-
-
 class ComposedEndpoint(Endpoint):
     """Answers with a plan over backend calls."""
 
@@ -155,4 +137,8 @@ class ComposedEndpoint(Endpoint):
             await self._errors.outcome(exchange, outcome)
             return
         content_type, data = self._renderers.message(outcome.value)
-        await exchange.reply(200, headers_of(exchange, content_type), data)
+        headers = headers_of(exchange, content_type)
+        if result.omitted:
+            # The next answer may be whole.
+            headers.append((b"cache-control", b"no-store"))
+        await exchange.reply(200, headers, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,14 +13,18 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import DecodeError
 
+from gateway import certificate
 from gateway.blueprint import Blueprint
 from gateway.compose import Plan, compile_plans
-from gateway.route import table
-from gateway.schema.pool import Schema, read_files
+from gateway.route import rule_file, table
+from gateway.schema.pool import Loaded, Schema, read_files
 from gateway.schema.reflection import NOT_OFFERED, read_server
+from gateway.schema.rest import read_rests
 from mesh.binding.runtime import Runtime
 from mesh.binding.target import resolve
+from mesh.config import document
 from mesh.config import environment as environments
+from mesh.config.diagnostic import Diagnostic
 from mesh.config.spec import Environment
 from mesh.config.spec import Gateway as Settings
 from mesh.errors import ConfigError
@@ -50,6 +54,10 @@ class Source:
     """The services to expose; none: all."""
     settings: Settings | None = None
     """Settings instead of those of `config`."""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Single settings, by their names in `Settings`, that hold whatever the others are."""
+    rules: tuple[str, ...] = ()
+    """Paths of files of HTTP rules, which come after those of the settings and so hold before them."""
     timeout: float = 10.0
     """Seconds to wait for the backend."""
 
@@ -59,15 +67,22 @@ class Source:
 
     def chosen_settings(self) -> Settings:
         """Return the settings it is served with."""
-        if self.settings is not None:
-            return self.settings
-        return (self.config and self.environment().gateway) or Settings()
+        settings = self.settings
+        if settings is None:
+            settings = (self.config and self.environment().gateway) or Settings()
+        settings = replace(settings, **self.overrides)
+        return replace(settings, rule_files=(*settings.rule_files, *map(Path, self.rules)))
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that the schema comes from: descriptor sets and HTTP rules."""
+        sets = self.environment().descriptors if self.config else map(Path, self.descriptors)
+        return (*sets, *self.chosen_settings().rule_files)
 
 
 async def load(source: Source, telemetry: Telemetry | None = None) -> Blueprint:
     """Return what the source describes; raise ConfigError with every problem."""
     if source.config:
-        return load_environment(source.environment(), telemetry, source.settings)
+        return load_environment(source.environment(), telemetry, source.chosen_settings())
     return await load_backend(source, telemetry)
 
 
@@ -99,10 +114,6 @@ def load_environment(
         unannotated=settings.unannotated_methods,
     )
     _check_reachable(blueprint.table, plans, served, problems)
-    if settings.grpc_listen is not None and not plans and not problems:
-        problems.append(
-            Problem("gateway.grpc_listen", "no method is composed, so there is nothing to serve there")
-        )
     if problems:
         raise ConfigError(problems)
     return blueprint
@@ -110,13 +121,14 @@ def load_environment(
 
 async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Blueprint:
     """Return what one server serves, whatever that is."""
-    problems: list[Problem] = []
     await _connect(source)
-    if source.descriptors:
-        schema, found = read_files(_read_sets(map(Path, source.descriptors), problems))
-    else:
-        schema, found = await _reflect(source)
-    problems.extend(found)
+    return compile_backend(source, read_sets(source) if source.descriptors else await reflect(source), telemetry)
+
+
+def compile_backend(source: Source, loaded: Loaded, telemetry: Telemetry | None = None) -> Blueprint:
+    """Return what a backend with this schema serves."""
+    schema, found = loaded
+    problems = list(found)
     # What a server lists by reflection it serves itself, composed or not; descriptors do not say who does.
     plans = _compile_plans(schema, problems) if source.descriptors else {}
     known = {service.full_name: service for service in schema.services}
@@ -129,7 +141,7 @@ async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Bl
         policies=None,
         environment=None,
         telemetry=telemetry,
-        settings=source.settings or Settings(),
+        settings=source.chosen_settings(),
         problems=problems,
         # Not the backend's address: the outside reads it in the documentation.
         title=exposed[0].full_name if len(exposed) == 1 else "API",
@@ -140,7 +152,16 @@ async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Bl
     return blueprint
 
 
-async def _reflect(source: Source) -> tuple[Schema, tuple[Problem, ...]]:
+def read_sets(source: Source) -> Loaded:
+    """Return the schema of a backend's descriptor sets."""
+    problems: list[Problem] = []
+    files = _read_sets(map(Path, source.descriptors), problems)
+    schema, found = read_files(files)
+    return schema, (*problems, *(found if files else ()))
+
+
+async def reflect(source: Source) -> Loaded:
+    """Return the schema that a backend tells of itself."""
     channel = grpc.aio.insecure_channel(resolve(source.backend, None).uri)
     try:
         schema, problems = await read_server(channel, timeout=source.timeout)
@@ -183,7 +204,12 @@ def _assemble(
     title: str,
     unannotated: bool,
 ) -> Blueprint:
-    routes, found = table.read(exposed, unannotated=unannotated)
+    if settings.tls is not None:
+        problems.extend(certificate.check(settings.tls))
+    rules = _read_rules(settings.rule_files, exposed, schema, problems)
+    routes, found = table.read(exposed, unannotated=unannotated, rules=rules)
+    problems.extend(found)
+    rests, found = read_rests(exposed, settings)
     problems.extend(found)
     policy_table = PolicyTable(_PLAIN, pool=schema.pool)
     if policies is not None:
@@ -191,7 +217,7 @@ def _assemble(
         problems.extend(wrong)
     runtime = Runtime(environment, telemetry=telemetry, policies=policy_table)
     shown = replace(schema, services=tuple(exposed))
-    return Blueprint(shown, routes, plans, targets, runtime, settings, title)
+    return Blueprint(shown, routes, plans, targets, runtime, settings, title, rests=rests)
 
 
 def _read_sets(paths: Iterable[Path], problems: list[Problem]) -> list[FileDescriptorProto]:
@@ -199,12 +225,34 @@ def _read_sets(paths: Iterable[Path], problems: list[Problem]) -> list[FileDescr
     files: list[FileDescriptorProto] = []
     for path in paths:
         try:
-            files.extend(FileDescriptorSet.FromString(path.read_bytes()).file)
+            found = FileDescriptorSet.FromString(path.read_bytes()).file
+            files.extend(found)
+            if not found:
+                # Every prefix that ends between two files is a valid set, and so is nothing at all.
+                problems.append(Problem(str(path), "holds no files: it is empty"))
         except OSError as error:
             problems.append(Problem(str(path), f"cannot be read: {error.strerror}"))
         except DecodeError:
             problems.append(Problem(str(path), "is not an encoded google.protobuf.FileDescriptorSet"))
     return files
+
+
+def _read_rules(
+    files: Iterable[Path], exposed: Sequence[ServiceDescriptor], schema: Schema, problems: list[Problem]
+) -> Mapping[str, rule_file.Rule]:
+    rules: list[rule_file.Rule] = []
+    for file in files:
+        text = document.read_text(file, str(file))
+        if isinstance(text, Diagnostic):
+            problems.append(text.as_problem())
+            continue
+        read, found = rule_file.parse(text, file=str(file))
+        rules.extend(read)
+        problems.extend(found)
+    others = [service for service in schema.services if service not in exposed]
+    chosen, found = rule_file.resolve(rules, exposed, others)
+    problems.extend(found)
+    return chosen
 
 
 def _compile_plans(schema: Schema, problems: list[Problem]) -> Mapping[str, Plan]:

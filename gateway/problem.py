@@ -31,6 +31,7 @@ class RequestProblem(Exception):  # noqa: N818 - a refusal, answered with a 4xx;
         *,
         code: int = Code.INVALID_ARGUMENT,
         http_status: int | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -38,6 +39,8 @@ class RequestProblem(Exception):  # noqa: N818 - a refusal, answered with a 4xx;
         self.code = int(code)
         self.http_status = http_status
         """Overrides the status that `code` maps to, where HTTP is more precise (405, 413, 415)."""
+        self.headers = headers
+        """What the answer says beside the error, such as what would have been accepted."""
 
 
 def refuse(violations: Sequence[Violation]) -> RequestProblem:

@@ -1,43 +1,43 @@
-"""One serving process: it loads, listens, says so, and drains when told to stop.
+"""One serving process: it loads, listens, says so, follows new settings, and drains when told to stop.
 
 load ─► open channels ─► listen ─► ready ─► ... ─► told to stop
                                                    not ready, for a moment ─► no new connections
-                                                   ─► requests in flight finish, or are answered 503 ─► closed
+                                                   ─► requests in flight finish, or are told ─► closed
+
+Told to reload it loads beside what serves. What cannot be served is reported, and changes nothing; what can gets the
+ports (see `gateway.serving`), and what served before finishes in the background.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
-import signal
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from grpc_reflection.v1alpha import reflection_pb2_grpc
-from grpc_reflection.v1alpha.reflection import SERVICE_NAME, aio
-
-from gateway.app import Gateway
 from gateway.blueprint import Blueprint
-from gateway.composed import add_composed
+from gateway.edge.metrics import ACTIVE_REQUESTS
 from gateway.load import Source, load
+from gateway.serving import Serving
 from mesh.binding import reload
 from mesh.binding.runtime import settings_of
-from mesh.binding.server import server as grpc_server
 from mesh.config.address import Address
+from mesh.config.watch import INTERVAL, is_wanted
 from mesh.errors import ConfigError
-from mesh.policy.problem import Problem
 from mesh.telemetry.setup import METRICS_LISTEN, TelemetrySettings, setup
 from mesh.telemetry.telemetry import Telemetry
 
-LAME_DUCK: Final = 0.5
-"""Seconds for load balancers and clients to turn away, before connections are refused."""
-_LAST_WORDS: Final = 1.0
-"""Seconds for requests that were cut off to be answered."""
-_BACKLOG: Final = 1024
-_MOST_IN_FLIGHT: Final = 4096
-"""Requests per worker; more wait in their connections."""
+_log = logging.getLogger("mesh")
+
+_OF_PROCESS: Final = ("listen", "grpc_listen", "admin_listen", "workers")
+"""Settings that hold for as long as the process lives."""
+_BEGAN: Final = "the gateway is reloaded: what served before finishes"
+_KEPT: Final = "the gateway is not reloaded: what it had goes on serving"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,10 @@ class Job:
     """What one worker is to do; it is sent to another process."""
 
     source: Source
-    listen: Address
-    """Where; the port is a real one."""
+    held: socket.socket
+    """Where to serve: a socket that is bound, and stays its owner's."""
+    rpc_listen: Address | None = None
+    """Where to serve gRPC; the port is a real one."""
     index: int = 0
     workers: int = 1
 
@@ -59,6 +61,39 @@ class Worker:
         self._told = asyncio.Event()
         self._hurried = asyncio.Event()
         self._patient = True
+        self._telemetry: Telemetry | None = None
+        self._serving: Serving | None = None
+        self._watcher: reload.Watcher | None = None
+        self._reloading = asyncio.Lock()
+        self._outgoing: dict[asyncio.Future[None], Serving] = {}
+        """What served before, while it finishes."""
+        self.began = time.time()
+        """When this process began, in seconds since 1970."""
+
+    # What it is asked
+
+    @property
+    def serving(self) -> Serving | None:
+        """What new connections reach; None before it is ready."""
+        return self._serving
+
+    @property
+    def telemetry(self) -> Telemetry | None:
+        return self._telemetry
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new requests are welcome."""
+        gateway = None if self._serving is None else self._serving.gateway
+        return gateway is not None and not gateway.draining and gateway.live.backends.is_open
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being answered, with what settings ever."""
+        servings = [*self._outgoing.values(), *([self._serving] if self._serving is not None else [])]
+        return sum(serving.gateway.in_flight for serving in servings)
+
+    # What it is told
 
     def stop(self, *, patient: bool = True) -> None:
         """Begin to drain; a second time: cut off what is in flight. An impatient stop skips the lame duck's moment."""
@@ -67,9 +102,66 @@ class Worker:
         self._patient = self._patient and patient
         self._told.set()
 
+    async def reload(self, source: Source | None = None) -> bool:
+        """Serve what the source describes now, or another one; return whether it could. Problems are logged."""
+        async with self._reloading:
+            if source is not None:
+                self._job = replace(self._job, source=source)
+            try:
+                blueprint = await load_unless(self._told, self._job.source, self._telemetry)
+                if blueprint is None or self._serving is None:
+                    return False
+                successor = self._make(blueprint)
+                await self._start(successor)
+            except ConfigError as error:
+                for problem in error.problems:
+                    _log.error("%s", problem)
+                _log.error(_KEPT)
+                return False
+            if self._watcher is not None:
+                await asyncio.to_thread(self._watcher.stop)
+            self._watcher = reload.watch(blueprint.runtime, os.environ)
+            self._note_rest(self._serving.blueprint, blueprint)
+            predecessor, self._serving = self._serving, successor
+            going = asyncio.ensure_future(self._retire(predecessor))
+            self._outgoing[going] = predecessor
+            going.add_done_callback(self._outgoing.pop)
+            _log.info(_BEGAN)
+            return True
+
+    @staticmethod
+    def _note_rest(before: Blueprint, after: Blueprint) -> None:
+        """Log what only a restart can change."""
+        for name in _OF_PROCESS:
+            if getattr(before.settings, name) != getattr(after.settings, name):
+                _log.warning("gateway.%s: changed; takes effect when the process starts again", name)
+        was, now = before.runtime.environment, after.runtime.environment
+        if was is not None and now is not None and was.telemetry != now.telemetry:
+            _log.warning("telemetry: changed; takes effect when the process starts again")
+
+    async def _start(self, serving: Serving) -> None:
+        started = False
+        try:
+            await serving.start()
+            started = True
+        finally:
+            if not started:
+                await serving.close()
+
+    async def _retire(self, serving: Serving) -> None:
+        try:
+            await serving.hand_over(self._hurried)
+        finally:
+            await serving.close()
+        _settle()
+
+    # What it does
+
     async def run(self, ready: Callable[[Blueprint], None]) -> None:
         """Serve; calls `ready` when requests are answered. Raises ConfigError when there is nothing to serve."""
-        telemetry = self._telemetry()
+        telemetry = self._telemetry = self._set_up()
+        # Labels would cost a look at each request; by route and status there are durations.
+        telemetry.aggregates.observe(ACTIVE_REQUESTS, (), lambda: self.in_flight)
         try:
             blueprint = await load_unless(self._told, self._job.source, telemetry)
             if blueprint is not None:
@@ -77,80 +169,72 @@ class Worker:
         finally:
             telemetry.close()
 
+    def _make(self, blueprint: Blueprint) -> Serving:
+        return Serving(blueprint, self._job.held, self._job.rpc_listen)
+
     async def _serve(self, blueprint: Blueprint, ready: Callable[[Blueprint], None]) -> None:
-        gateway = Gateway(blueprint)
-        gateway.open()
-        http = http_server(gateway, self._job.listen)
-        rpc = self._rpc_server(blueprint, gateway)
-        serving = asyncio.ensure_future(http.serve())
-        watcher = reload.watch(blueprint.runtime, os.environ)
+        self._watcher = reload.watch(blueprint.runtime, os.environ)
+        renewing = asyncio.ensure_future(self._renew())
         try:
-            await until_listening(self._job.listen, serving)
-            if rpc is not None:
-                await rpc.start()
-            # What was loaded lives as long as the process: the collector need not look at it again (p99 11 -> 3.7 ms).
-            gc.collect()
-            gc.freeze()
+            first = self._make(blueprint)
+            await self._start(first)
+            self._serving = first
+            _settle()
             gc.set_threshold(50_000, 50, 1_000)
             ready(blueprint)
-            told = asyncio.ensure_future(self._told.wait())
-            await asyncio.wait({told, serving}, return_when=asyncio.FIRST_COMPLETED)
-            told.cancel()
-            await self._drain(gateway, http, rpc, serving, blueprint.settings.stop_timeout)
+            await self._until_told()
+            await self._serving.drain(self._hurried, patient=self._patient)
         finally:
-            if watcher is not None:
-                watcher.stop()
-            if not serving.done():
-                http.stop()
-                await _first(serving, seconds=_LAST_WORDS)
-            await gateway.close()
+            renewing.cancel()
+            if self._watcher is not None:
+                self._watcher.stop()
+            if self._serving is not None:
+                await self._serving.close()
+            if self._outgoing:
+                await asyncio.wait(self._outgoing)
 
-    async def _drain(
-        self, gateway: Gateway, http: Any, rpc: Any, serving: Awaitable[None], grace: float
-    ) -> None:
-        gateway.draining = True
-        if self._patient and not serving.done():  # type: ignore[attr-defined]  # a future
-            await _first(self._hurried.wait(), seconds=LAME_DUCK)
-        http.stop()
-        rest = [asyncio.ensure_future(rpc.drain())] if rpc is not None else []
-        everything = asyncio.gather(serving, *rest)
-        await _first(self._hurried.wait(), everything, seconds=grace)
-        if not everything.done():
-            gateway.cut_off()
-            if rpc is not None:
-                await rpc.stop()
-            await _first(everything, seconds=_LAST_WORDS)
+    async def _until_told(self) -> None:
+        """Wait until it is told to stop, or what serves ends by itself."""
+        told = asyncio.ensure_future(self._told.wait())
+        try:
+            while self._serving is not None:
+                ended = self._serving.ended
+                either: set[asyncio.Future[Any]] = {told, ended}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                # One that was replaced ends as well, and is none of this one's business.
+                if told.done() or ended is self._serving.ended:
+                    return
+        finally:
+            told.cancel()
 
-    def _rpc_server(self, blueprint: Blueprint, gateway: Gateway) -> Any:
-        listen = blueprint.settings.grpc_listen
-        if listen is None or not blueprint.plans:
-            return None
-        # Every worker accepts: the kernel spreads connections over them.
-        shared = (("grpc.so_reuseport", 1),) if self._job.workers > 1 else ()
-        server = grpc_server(
-            "gateway", listen=str(listen), options=shared, reflection=False, using=blueprint.runtime
-        )
-        add_composed(server, blueprint.plans, gateway.live.backends, blueprint.settings.forward_headers)
-        # Reflection of ours, for the schema is in a pool of its own.
-        names = sorted({method[1:].partition("/")[0] for method in blueprint.plans})
-        servicer = aio.ReflectionServicer((*names, SERVICE_NAME), pool=blueprint.schema.pool)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
-        return server
+    async def _renew(self) -> None:
+        """Follow the certificate's files."""
+        while is_wanted(os.environ):
+            await asyncio.sleep(INTERVAL)
+            async with self._reloading:
+                if self._serving is not None and await self._serving.renew():
+                    _log.info("the certificate has changed: new connections are shown the new one")
 
-    def _telemetry(self) -> Telemetry:
+    def _set_up(self) -> Telemetry:
         settings = TelemetrySettings()
         if self._job.source.config:
             settings = settings_of(self._job.source.environment())
         environ = dict(os.environ)
-        if self._job.index:
-            # One address cannot be listened on twice: the first worker has it, the others take free ones.
-            listen = environ.get(METRICS_LISTEN) or settings.prometheus_listen
-            if listen:
-                environ[METRICS_LISTEN] = f"{listen.rpartition(':')[0]}:0"
+        if self._job.workers > 1:
+            # One address for all of them: who started them serves it, and asks each.
+            settings = replace(settings, prometheus_listen="")
+            environ.pop(METRICS_LISTEN, None)
         return setup(settings, name=environ.get("MESH_SERVICE") or "gateway", environ=environ)
 
     def __repr__(self) -> str:
-        return f"<Worker {self._job.index} on {self._job.listen}>"
+        return f"<Worker {self._job.index} {self._serving!r}>"
+
+
+def _settle() -> None:
+    """Have the collector look at what there is now for the last time: it lives until the next reload (p99 11 -> 3.7 ms)."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 async def load_unless(
@@ -167,79 +251,11 @@ async def load_unless(
         loading.cancel()
 
 
-# Milliseconds until a connection is closed that sends no request, or not all of its headers. Load balancers keep theirs
-# for 60 s; a server that closes first races their next request, which then fails.
-_IDLE: Final = 75_000
-
-
-def http_server(gateway: Gateway, listen: Address) -> Any:
-    from granian.constants import Interfaces
-    from granian.http import HTTP1Settings
-    from granian.log import LogLevels
-    from granian.server.embed import Server
-
-    # The lifespan is ours: channels open before the first connection and close after the last.
-    return Server(
-        gateway,
-        address=listen.host,
-        port=listen.port,
-        interface=Interfaces.ASGINL,
-        websockets=False,
-        backlog=_BACKLOG,
-        backpressure=_MOST_IN_FLIGHT,
-        http1_settings=HTTP1Settings(header_read_timeout=_IDLE),
-        log_level=LogLevels.error,
-        log_dictconfig=_LOGGING,
-    )
-
-
-# granian logs to standard output, which is the access log's.
-_LOGGING: Final = {
-    "handlers": {"console": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
-    "loggers": {"_granian": {"handlers": ["console"], "propagate": False}},
-}
-
-
-async def until_listening(listen: Address, serving: asyncio.Future[None]) -> None:
-    """Wait until a connection is accepted: granian does not say when it listens."""
-    while not serving.done():
-        try:
-            _, writer = await asyncio.open_connection(*listen.reachable)
-        except OSError:
-            await asyncio.sleep(0.01)
-        else:
-            writer.close()
-            return
-    error = serving.exception()
-    raise ConfigError([Problem("", f'cannot listen on "{listen}": {error}')]) from error
-
-
-async def _first(*awaitables: Awaitable[Any], seconds: float) -> None:
-    """Wait until one is done, or the time is over; none is cancelled but those made here."""
-    futures = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
-    await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for future, given in zip(futures, awaitables, strict=True):
-        if future is not given:
-            future.cancel()
-
-
-def run(
-    worker: Worker, ready: Callable[[Blueprint], None], watch: Callable[[Worker], None] | None = None
-) -> None:
-    """Run a worker in this process until a signal or `watch` stops it. Uses uvloop where it is installed."""
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, worker.stop)
-        loop.add_signal_handler(signal.SIGINT, lambda: worker.stop(patient=False))
-        if watch is not None:
-            watch(worker)
-        await worker.run(ready)
-
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run a process that serves. Uses uvloop where it is installed."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(main())
-        return
+        return asyncio.run(main)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+        return runner.run(main)

@@ -62,7 +62,3 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(importlib.import_module(f"mesh.{_MODULES[name]}"), name)
     return value
-
-
-def __dir__() -> list[str]:
-    return __all__

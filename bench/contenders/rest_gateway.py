@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import stubs
 from bench.serving import Serving
 from gateway.load import Source
-from gateway.server import reserve
+from gateway.reservation import reserve
 from gateway.worker import Job, Worker
 from mesh.config.address import Address
 
@@ -36,7 +36,7 @@ async def start(backends: Mapping[str, str]) -> Serving:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "mesh.yaml")
         _write(config, backends)
-        worker = Worker(Job(source=Source(config=str(config)), listen=held.address))
+        worker = Worker(Job(source=Source(config=str(config)), held=held.socket))
         serving = asyncio.ensure_future(worker.run(lambda _: ready.set()))
         await asyncio.wait(
             {asyncio.ensure_future(ready.wait()), serving}, return_when=asyncio.FIRST_COMPLETED

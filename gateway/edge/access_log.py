@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.exchange import Exchange
+from gateway.protocol.passage import Passage
 from mesh.call import CODE_NAMES
 from mesh.telemetry.line import Timestamps, quote
 from mesh.telemetry.sink import LineSink
@@ -30,18 +31,19 @@ class AccessLog:
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def write(self, exchange: Exchange, now: float) -> None:
+    def write(self, exchange: Exchange | Passage, now: float) -> None:
         """Write the line of a request that has ended at `now`, in monotonic seconds."""
         # What a client chose is quoted; request ids hold nothing that needs it.
         line = (
             f'{{"time":"{self._timestamps.render(self._wall())}","id":"{exchange.request_id}",'
             f'"method":{quote(exchange.method)},"path":{quote(exchange.path.decode("latin-1"))},'
             f'"route":{quote(exchange.route)},"status":{exchange.status},"code":"{CODE_NAMES[exchange.code]}",'
-            f'"seconds":{now - exchange.started:.6f},"bytes":{exchange.sent_bytes}'
+            f'"protocol":"{exchange.protocol}","seconds":{now - exchange.started:.6f},'
+            f'"received":{exchange.read_bytes},"bytes":{exchange.sent_bytes}'
         )
-        client = exchange.scope.get("client")
+        client = exchange.client
         if client:
-            line += f',"client":{quote(client[0])}'
+            line += f',"client":{quote(client)}'
         if exchange.error:
             line += f',"error":{quote(exchange.error)}'
         if exchange.trace is not None:

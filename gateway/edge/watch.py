@@ -11,7 +11,7 @@ import asyncio
 import time
 from typing import Final
 
-from gateway.exchange import BODY, Exchange, Interruption
+from gateway.exchange import ANSWER, BODY, Exchange, Interruption
 
 TICK: Final = 0.05
 """Seconds between looks; how late a client's going away may be noticed."""
@@ -52,7 +52,7 @@ class Watch:
             if exchange.phase is BODY:
                 if exchange.started <= late:
                     exchange.interrupt(Interruption.BODY_LATE)
-            elif exchange.watcher is None:
+            elif exchange.watcher is None and exchange.phase is ANSWER:
                 if exchange in self._seen:
                     exchange.watcher = loop.create_task(_watch(exchange))
                 else:
@@ -62,6 +62,12 @@ class Watch:
 
     def __repr__(self) -> str:
         return f"<Watch {len(self.in_flight)} in flight>"
+
+
+def watch_at_once(exchange: Exchange) -> None:
+    """Notice from now on that the client has gone: for answers that are known to take long."""
+    if exchange.watcher is None:
+        exchange.watcher = asyncio.get_running_loop().create_task(_watch(exchange))
 
 
 async def _watch(exchange: Exchange) -> None:

@@ -1,13 +1,17 @@
 """Which HTTP status and which JSON an error has: google.rpc.Status, one shape for every error.
 
 {"code": 5, "message": "no such product", "details": [{"@type": "type.googleapis.com/...", ...}]}
+
+For those who ask for RFC 9457 the same is a problem: its members, with `code` and `details` beside them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 
@@ -17,6 +21,8 @@ from gateway.problem import Violation
 HTTP_STATUS: Final = (200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401)
 
 BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
+
+_PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 
 _UNREACHABLE: Final = "the service behind this method cannot be reached"
 _FAILED: Final = "the service behind this method failed"
@@ -51,6 +57,28 @@ def encode_status(code: int, message: str, details: Sequence[Any] = ()) -> bytes
         status["message"] = message.encode("utf-8", "replace").decode()
         status["details"] = []
         return orjson.dumps(status)
+
+
+def encode_problem(
+    status: int, code: int, message: str, details: Sequence[Any] = (), *, request_id: str
+) -> bytes:
+    """Return the JSON of an error as RFC 9457 has it."""
+    problem = {
+        # RFC 9457, 4.2.1: ""about:blank" [...] indicates that the problem has no additional semantics beyond that of the
+        # HTTP status code. When "about:blank" is used, the title SHOULD be the same as the recommended HTTP status phrase".
+        "type": "about:blank",
+        "title": _PHRASES.get(status, "Client Closed Request"),
+        "status": status,
+        "detail": message,
+        "instance": f"urn:request:{quote(request_id, safe='')}",
+        "code": code,
+        "details": details,
+    }
+    try:
+        return orjson.dumps(problem)
+    except orjson.JSONEncodeError:  # text that is not Unicode, quoted from the request
+        problem |= {"detail": message.encode("utf-8", "replace").decode(), "details": []}
+        return orjson.dumps(problem)
 
 
 def bad_request(violations: Sequence[Violation]) -> list[dict[str, Any]]:

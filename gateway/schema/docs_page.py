@@ -7,7 +7,8 @@ import hashlib
 import html
 import importlib.resources
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import orjson
 
@@ -19,11 +20,14 @@ _FILES: Final = {
 _ICON: Final = "data:,"
 
 
-class Page(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Page:
     """What to answer with."""
 
     content_type: str
     body: bytes
+    variants: dict[Any, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """The body compressed, by coding: made when somebody asks for it."""
 
 
 def read_pages(*, title: str, path: str = "/docs", document: str = "/openapi.json") -> Mapping[str, Page]:

@@ -7,21 +7,21 @@ which the gateway does not need.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterable
 from typing import Any, Final, NamedTuple
 
 import grpc.aio
 
 from mesh.binding import race_aio
 from mesh.binding.destination import Destination, Messages, Outlet, Pick
+from mesh.binding.direct_stream import DirectStream
 from mesh.binding.hearing import begin
 from mesh.binding.metadata import sent
 from mesh.binding.status import outcome_of
-from mesh.binding.stream_aio import ResponseStream
 from mesh.call import Arity, Attempt, Call, Metadata, Outcome, Race
 from mesh.engine import Flow
 
 _UNARY: Final = Arity.UNARY_UNARY  # looking up a member of an enum costs 0.1 us on 3.11
-_STREAM: Final = Arity.UNARY_STREAM
 
 
 class Reply(NamedTuple):
@@ -42,7 +42,7 @@ class Direct:
         self._home = home
         self._pick = pick
         self._unary: dict[tuple[Destination, str], Outlet] = {}
-        self._stream: dict[tuple[Destination, str], Outlet] = {}
+        self._open: dict[tuple[Destination, str], Outlet] = {}
 
     async def unary(
         self,
@@ -114,28 +114,32 @@ class Direct:
         finally:
             flow.close()
 
-    async def stream(
+    async def open(
         self,
         method: str,
-        request: bytes,
+        requests: bytes | AsyncIterable[bytes],
         *,
+        arity: Arity,
         timeout: float | None = None,  # noqa: ASYNC109 - as in `unary`
         metadata: Metadata = (),
         parent: Call | None = None,
-    ) -> ResponseStream:
-        """Start a unary-stream method. Iterating gives bytes and raises grpc's RpcError; `.outcome` says how it ended."""
+    ) -> DirectStream:
+        """Start a call of any arity: `requests` is the lone request's bytes, or what yields those of a stream."""
         destination = self._home if self._pick is None else self._pick(method, metadata)
-        outlet = self._stream.get((destination, method))
+        outlet = self._open.get((destination, method))
         if outlet is None:
-            outlet = self._stream[destination, method] = Outlet(destination, _STREAM, method, Messages())
-        call = Call(method, _STREAM, metadata=metadata, timeout=timeout, parent=parent)
-
-        async def start(effect: Attempt) -> Any:
-            return outlet.invoke(request, timeout=effect.timeout, metadata=sent(call, effect))
-
-        _, flow, ear = begin(destination.chains, call, request)
-        stream = ResponseStream(flow, start, ear)
-        await stream.begin()
+            outlet = self._open[destination, method] = Outlet(destination, arity, method, Messages())
+        # A stream of requests that comes from elsewhere cannot be sent again.
+        call = Call(
+            method,
+            arity,
+            metadata=metadata,
+            timeout=timeout,
+            parent=parent,
+            replayable=not arity.request_streams,
+        )
+        stream = DirectStream()
+        await stream.begin(outlet, call, requests)
         return stream
 
     def __repr__(self) -> str:

@@ -66,7 +66,7 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
     def _choose(self, number: int) -> None:
         self._wire = self._wires.get(number)
 
-    async def _outcome(self) -> Outcome:
+    async def ended(self) -> Outcome:
         """Wait for the end; whoever waits may be cancelled without ending the call."""
         try:
             return await asyncio.shield(self._task)
@@ -115,20 +115,20 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
         return metadata
 
     async def trailing_metadata(self) -> grpc.aio.Metadata:
-        outcome = await self._outcome()
+        outcome = await self.ended()
         if outcome.rejected_by or outcome.answered_by or self._wire is None:
             return grpc.aio.Metadata(*outcome.trailing)
         metadata: grpc.aio.Metadata = await self._wire.trailing_metadata()
         return metadata
 
     async def code(self) -> grpc.StatusCode:
-        return STATUS[(await self._outcome()).code]
+        return STATUS[(await self.ended()).code]
 
     async def details(self) -> str:
-        return (await self._outcome()).details
+        return (await self.ended()).details
 
     async def debug_error_string(self) -> str:
-        await self._outcome()
+        await self.ended()
         text: str = "" if self._wire is None else await self._wire.debug_error_string()
         return text
 
@@ -139,7 +139,7 @@ class StreamUnaryHandle(grpc.aio.StreamUnaryCall):  # type: ignore[type-arg]  # 
         wire = await self._open_wire()
         if self._ear is not None and self._ear.sent(request) is not None:
             self._cancel_wires()
-            raise rpc_error(await self._outcome())
+            raise rpc_error(await self.ended())
         await wire.write(request)
 
     async def done_writing(self) -> None:

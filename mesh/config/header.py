@@ -23,7 +23,7 @@ _RESERVED: Final = {
     "user-agent": _TRANSPORT,
     "request-timeout": "becomes the deadline of the calls and is never handed on",
 }  # fmt: skip
-_PREFIXES: Final = ("grpc-", "mesh-", ":")
+_PREFIXES: Final = ("grpc-", "connect-", "mesh-", ":")
 # RFC 9110, 5.6.2: field names are tokens.
 _PATTERN: Final = re.compile(r"[a-z0-9!#$%&'+.^_`|~-]+\*?|\*")
 

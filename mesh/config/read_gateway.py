@@ -246,6 +246,15 @@ def _cache(proto: rest_pb2.Cache, at: Problems) -> edge.Cache:
         at.field("scope").add(
             "with CACHE_SCOPE_NONE nothing is kept: max_age and shared_max_age have no meaning"
         )
+    lasting = (
+        *proto.max_age.ListFields(),
+        *proto.shared_max_age.ListFields(),
+        *proto.stale_while_revalidate.ListFields(),
+    )
+    if proto.store and not lasting:
+        at.field("store").add(
+            "without max_age, shared_max_age or stale_while_revalidate no answer is fresh for a moment"
+        )
     return edge.Cache(
         max_age=_whole_seconds(proto, "max_age", at) or 0.0,
         shared_max_age=_whole_seconds(proto, "shared_max_age", at),

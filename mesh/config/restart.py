@@ -14,13 +14,14 @@ Key = tuple[str, str]
 _EMPTY: Final = policy_pb2.Policy()
 _CHANNELS: Final = "changed; channels that are open keep what they have, those opened from now on follow"
 _PROCESS: Final = "changed; takes effect when the process starts again"
+_GATEWAY: Final = "changed; takes effect when the gateway gets SIGHUP, or starts again"
 _SPANS: Final = (
     "names opentelemetry-instrumentation-grpc for the first time; open channels and servers have no interceptors of "
     "it, and the mesh goes on making their spans"
 )
 _SECTIONS: Final[Mapping[str, str]] = {
     "services": _CHANNELS,
-    "gateway": _PROCESS,
+    "gateway": _GATEWAY,
     "telemetry": _PROCESS,
     "descriptors": _PROCESS,
     "name": _PROCESS,

@@ -743,8 +743,8 @@ class Cors(_message.Message):
 
     @_builtins.property
     def expose_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Response headers a page may read. Default: `x-request-id`, `retry-after`, `etag`, `grpc-status`, `grpc-message` and
-        `return_headers`.
+        """Response headers a page may read. Default: `x-request-id`, `retry-after`, `etag`, `grpc-status`, `grpc-message`,
+        `grpc-status-details-bin` and the `return_headers` that are no prefixes.
         """
 
     @_builtins.property

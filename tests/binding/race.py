@@ -90,7 +90,11 @@ class Cell:
             return await self.collect(self.start(**options))
         direct = Direct(Destination(self.channel, self.using.chains(Side.CLIENT, "direct")))
         if self.arity.response_streams:
-            return [message async for message in await direct.stream(METHOD, b"a", **options)]
+            stream = await direct.open(METHOD, b"a", arity=self.arity, **options)
+            messages = [message async for message in stream]
+            if stream.outcome.code:
+                raise stream.outcome.error or AssertionError(stream.outcome)
+            return messages
         outcome = await direct.unary(METHOD, b"a", **options)
         if outcome.code:
             raise outcome.error or AssertionError(outcome)

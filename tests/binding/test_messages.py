@@ -10,7 +10,7 @@ import pytest
 
 from mesh.binding.destination import Destination
 from mesh.binding.direct import Direct
-from mesh.call import Side
+from mesh.call import Arity, Side
 from tests.binding.chat import (
     ASK,
     LISTEN,
@@ -133,8 +133,8 @@ async def test_the_gateways_calls_are_heard():
             assert b"...." == (await direct.unary(ASK, b"4")).value
             assert 8 == (await direct.unary(ASK, b"00001")).code
             assert 8 == (await direct.unary(ASK, b"5")).code
-            stream = await direct.stream(LISTEN, b"1,5")
-            assert 8 == (await refused(stream)).code().value[0]
+            stream = await direct.open(LISTEN, b"1,5", arity=Arity.UNARY_STREAM)
+            assert [b"."] == [message async for message in stream]
             assert 8 == stream.outcome.code
 
 

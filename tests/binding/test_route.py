@@ -21,7 +21,7 @@ from mesh.binding.runtime import Runtime
 from mesh.binding.service_config import ChannelArguments
 from mesh.binding.site_aio import Site
 from mesh.binding.target import resolve
-from mesh.call import Colour
+from mesh.call import Arity, Colour
 from mesh.config import environment
 from mesh.config.spec import Environment
 from mesh.errors import ConfigError
@@ -155,7 +155,7 @@ async def test_the_gateways_calls_are_routed(tmp_path):
         outcomes = [
             await direct.unary(GET, b"", metadata=metadata) for metadata in ((), (("x-group", "beta"),))
         ]
-        stream = await direct.stream(LIST, b"", metadata=(("x-group", "beta"),))
+        stream = await direct.open(LIST, b"", arity=Arity.UNARY_STREAM, metadata=(("x-group", "beta"),))
         streamed = [message async for message in stream]
         await site.close()
         await site.home.close()

@@ -6,11 +6,18 @@ counters end in `_total`: `rpc.server.call.duration` in `s` is `rpc_server_call_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import accumulate
 from typing import Final
 
-from prometheus_client import GCCollector, PlatformCollector, ProcessCollector, start_http_server
+from prometheus_client import (
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+    start_http_server,
+)
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
@@ -37,15 +44,57 @@ class Aggregated(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return one family for each metric that has been measured."""
+        return _families(self._telemetry.snapshot())
+
+
+def _families(found: Iterable[Series]) -> Iterable[Metric]:
+    families: dict[str, Metric] = {}
+    for series in found:
+        instrument = series.instrument
+        family = families.get(instrument.name)
+        if family is None:
+            family = Metric(base_name(instrument), instrument.description, _TYPES[instrument.kind])
+            families[instrument.name] = family
+        _add(family, series)
+    return families.values()
+
+
+class _Several(Collector):
+    """The metrics of several processes, told apart by a label."""
+
+    def __init__(
+        self, parts: Mapping[str, Iterable[Series]], label: str, processes: Mapping[str, int]
+    ) -> None:
+        self._parts = parts
+        self._label = label
+        self._processes = processes
+
+    def collect(self) -> Iterable[Metric]:
+        yield from _families(
+            series._replace(attributes=((self._label, name), *series.attributes))
+            for name, part in self._parts.items()
+            for series in part
+        )
         families: dict[str, Metric] = {}
-        for series in self._telemetry.snapshot():
-            instrument = series.instrument
-            family = families.get(instrument.name)
-            if family is None:
-                family = Metric(base_name(instrument), instrument.description, _TYPES[instrument.kind])
-                families[instrument.name] = family
-            _add(family, series)
-        return families.values()
+        for name, process in self._processes.items():
+            for family in ProcessCollector(pid=partial(int, process), registry=None).collect():
+                whole = families.setdefault(
+                    family.name, Metric(family.name, family.documentation, family.type)
+                )
+                for sample in family.samples:
+                    whole.add_sample(sample.name, {self._label: name, **sample.labels}, sample.value)
+        yield from families.values()
+
+
+def render(parts: Mapping[str, Iterable[Series]], label: str, processes: Mapping[str, int]) -> bytes:
+    """Return the metrics of several processes in Prometheus' text form, and what the system knows of the processes.
+
+    Each is told from the others by its name in `parts` and `processes`, as the value of `label`.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Several(parts, label, processes))
+    text: bytes = generate_latest(registry)
+    return text
 
 
 def base_name(instrument: Instrument) -> str:

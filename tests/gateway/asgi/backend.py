@@ -86,6 +86,9 @@ class Backend:
             await self._abort(context, 8, "too many readers", self._retry())
         elif book == "odd":
             await self._abort(context, 9, "odd", self._odd())
+        elif book == "locked":
+            challenge = (("www-authenticate", 'Basic realm="library"'),)
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "who are you?", challenge)
         elif book == "slow":
             await asyncio.sleep(1.0)
         elif book == "crash":

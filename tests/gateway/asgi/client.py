@@ -78,7 +78,12 @@ class Request:
         if message["type"] == "http.response.start":
             assert response.status == 0, "two answers to one request"
             response.status = message["status"]
-            response.headers = {name.decode(): value.decode("latin-1") for name, value in message["headers"]}
+            for name, value in message["headers"]:
+                # RFC 9110, 5.3: lines of one name are one list.
+                key, text = name.decode(), value.decode("latin-1")
+                response.headers[key] = (
+                    f"{response.headers[key]}, {text}" if key in response.headers else text
+                )
         else:
             assert response.status, "a body before the headers"
             assert not response.complete, "more body after the end"

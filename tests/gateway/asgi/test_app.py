@@ -78,6 +78,8 @@ async def test_each_request_leaves_a_line(make):
         "route": "/v1/books/{id}",
         "status": 200,
         "code": "OK",
+        "protocol": "rest",
+        "received": 0,
         "bytes": 62,
         "client": "192.0.2.1",
     }
@@ -91,12 +93,13 @@ async def test_durations_are_counted_by_route_and_status(make):
     await call(app, "GET", "/v1/books/one")
     await call(app, "GET", "/v1/books/missing")
     await call(app, "GET", "/nowhere")
+    await call(app, "GET", "/readyz")
     seen = {
         (dict(series.attributes)["http.route"], dict(series.attributes)["http.response.status_code"])
         for series in telemetry.snapshot()
         if series.instrument.name == "http.server.request.duration"
     }
-    assert seen == {("/v1/books/{id}", "200"), ("/v1/books/{id}", "404"), ("", "404")}
+    assert seen == {("/v1/books/{id}", "200"), ("/v1/books/{id}", "404"), ("", "404"), ("/readyz", "200")}
 
 
 def tracing() -> tuple[Telemetry, InMemorySpanExporter]:
@@ -184,7 +187,7 @@ async def test_a_host_may_use_the_lifespan(make):
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
-async def test_websockets_are_refused(app):
+async def test_a_host_without_denials_refuses_handshakes_its_own_way(app):
     sent = []
 
     async def receive():
@@ -193,5 +196,6 @@ async def test_websockets_are_refused(app):
     async def send(message):
         sent.append(message)
 
-    await app({"type": "websocket"}, receive, send)
-    assert sent == [{"type": "websocket.close", "code": 1000}]
+    scope = {**Request("GET", "/v1/nowhere").scope, "type": "websocket", "subprotocols": []}
+    await app(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]

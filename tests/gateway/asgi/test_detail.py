@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.render.detail import NOTHING, read_details
-from gateway.render.status import encode_status, http_status, public_message
+from gateway.render.status import encode_problem, encode_status, http_status, public_message
 
 
 def nowhere(name: str) -> None:
@@ -79,3 +81,44 @@ def test_messages_that_are_no_unicode_are_sent_with_replacements():
 )  # fmt: skip
 def test_addresses_and_exceptions_stay_inside(message, unavailable, shown):
     assert public_message(message, unavailable=unavailable) == shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        name
+        for name, message in error_details_pb2.DESCRIPTOR.message_types_by_name.items()
+        if not message.GetOptions().map_entry
+    ),
+)
+def test_every_detail_of_google_rpc_is_typed(name):
+    detail = getattr(error_details_pb2, name)()
+    field = detail.DESCRIPTOR.fields[0]
+    if field.is_repeated:
+        repeated = getattr(detail, field.name)
+        if field.message_type is None:
+            repeated.append("one")
+        else:
+            repeated.add()
+    elif field.message_type is not None:
+        getattr(detail, field.name).SetInParent()
+    else:
+        setattr(detail, field.name, "one")
+    rendered = read_details(trailing(detail), nowhere).details[0]
+    assert rendered.pop("@type") == f"type.googleapis.com/google.rpc.{name}"
+    assert list(rendered) == [field.json_name]
+
+
+def test_problems_have_the_same_members_beside_their_own():
+    problem = json.loads(
+        encode_problem(404, 5, "bad \ud800", [{"@type": "x", "y": "\ud800"}], request_id="a b")
+    )
+    assert problem == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "bad ?",
+        "instance": "urn:request:a%20b",
+        "code": 5,
+        "details": [],
+    }

@@ -8,9 +8,9 @@ import pytest
 
 from gateway.load import Source, load
 from gateway.server import describe
+from mesh.config.edge import ServerTls
 from mesh.errors import ConfigError
 from tests.gateway.asgi.backend import Backend
-from tests.protoc import service_set
 
 
 def problems(info) -> list[str]:
@@ -122,18 +122,11 @@ async def test_an_environment_that_is_wrong(tmp_path):
         await load(Source(config=str(file)))
 
 
-async def test_grpc_listen_is_for_composed_methods(tmp_path):
-    descriptors = tmp_path / "plain.binpb"
-    descriptors.write_bytes(
-        service_set(
-            'message M {} service S { rpc Get(M) returns (M) { option (google.api.http).get = "/m"; } }'
-        )
-    )
-    source = environment(tmp_path, descriptors, serves="t.v1.S")
-    file = tmp_path / "mesh.yaml"
-    file.write_text(file.read_text().replace("request_timeout: 3s", "grpc_listen: 127.0.0.1:0"))
+async def test_a_certificate_that_cannot_be_shown_is_a_problem(tmp_path, backend):
+    tls = ServerTls(certificate=tmp_path / "none.pem", private_key=tmp_path / "none.key")
     with pytest.raises(ConfigError) as info:
-        await load(source)
+        await load(Source(backend=backend.address, overrides={"tls": tls}))
     assert problems(info) == [
-        "gateway.grpc_listen: no method is composed, so there is nothing to serve there"
+        f'gateway.tls.certificate: "{tls.certificate}" cannot be read: No such file or directory',
+        f'gateway.tls.private_key: "{tls.private_key}" cannot be read: No such file or directory',
     ]

@@ -182,9 +182,10 @@ async def test_only_json_is_read(app):
     ).status == 200
 
 
-async def test_a_compressed_body_is_refused(app):
-    response = await call(app, "POST", "/v1/books", b"\x1f\x8b", headers=[("content-encoding", "gzip")])
+async def test_an_unknown_coding_of_the_body_is_refused(app):
+    response = await call(app, "POST", "/v1/books", b"{}", headers=[("content-encoding", "compress")])
     assert (response.status, response.json["code"]) == (415, 3)
+    assert response.headers["accept-encoding"] == "zstd, br, gzip, deflate"
 
 
 async def test_an_announced_body_over_the_limit_is_not_read(make):

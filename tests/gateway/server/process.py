@@ -67,10 +67,17 @@ class GatewayProcess:
 
         def ready() -> Any:
             return next(
-                (m for line in self.lines if (m := re.search(r"ready on http://127.0.0.1:(\d+)", line))), None
+                (m for line in self.lines if (m := re.search(r"ready on https?://127.0.0.1:(\d+)", line))),
+                None,
             )
 
         return int(self.wait_for(ready)[1])
+
+    def place(self, name: str) -> str:
+        """Wait until it is ready; return where something besides HTTP is: "gRPC", "admin" or "metrics"."""
+        assert self.port
+        found = next(m for line in self.lines if (m := re.search(rf", {name}: ([\d.]+:\d+)", line)))
+        return found[1]
 
     def signal(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)

@@ -1,0 +1,1 @@
+"""The admin port: what an operator asks a running gateway."""
