@@ -61,12 +61,7 @@ class Backends:
         shared = {}
         if predecessor is not None and predecessor._runtime is self._runtime:
             shared = predecessor._places
-        # All of them first: one that cannot be resolved leaves nothing open.
-        found = {
-            target: resolve(target, self._runtime.environment)
-            for target in dict.fromkeys(self._targets.values())
-        }
-        for name, target in found.items():
+        for name, target in self.resolve().items():
             place = shared.get(name)
             if place is None or name in afresh or place.target != target:
                 place = _Place(target, Site(target, self._runtime, _open, native=True))
@@ -74,6 +69,13 @@ class Backends:
             place.users += 1
             self._places[name] = place
             self._direct[name] = Direct(place.site.home, place.site.pick)
+
+    def resolve(self) -> Mapping[str, Target]:
+        """Return where each target is; raises ConfigError for one that is nowhere."""
+        return {
+            target: resolve(target, self._runtime.environment)
+            for target in dict.fromkeys(self._targets.values())
+        }
 
     async def close(self) -> None:
         """Close the channels that nobody else uses; their calls in flight are cancelled."""

@@ -19,7 +19,7 @@ from gateway.edge.header import ResponseHeaders
 from gateway.endpoint import ComposedEndpoint, Endpoint, UnaryEndpoint
 from gateway.protocol.compile import compile_procedures
 from gateway.protocol.procedure import Procedure
-from gateway.protocol.socket_endpoint import OriginCheck, SocketEndpoint, socket_routes
+from gateway.protocol.socket_endpoint import Messages, OriginCheck, SocketEndpoint, socket_routes
 from gateway.render.error import Errors
 from gateway.render.framing import compile_framings
 from gateway.render.negotiate import Acceptance
@@ -168,11 +168,17 @@ class _Compiler:
     def socket(self, binding: Any) -> SocketEndpoint:
         """Return what answers WebSockets on the path of a binding."""
         settings = self._blueprint.settings
-        codec = self.codec_of(binding.method.input_type)
+
+        def compile_messages() -> Messages:
+            codec = self.codec_of(binding.method.input_type)
+            return Messages(
+                Requests(binding, codec, self._query, settings.max_body_bytes),
+                compile_renderers(binding, self.codec_of(binding.method.output_type)),
+            )
+
         return SocketEndpoint(
             binding,
-            requests=Requests(binding, codec, self._query, settings.max_body_bytes),
-            renderers=compile_renderers(binding, self.codec_of(binding.method.output_type)),
+            compile_messages=compile_messages,
             backends=self._backends,
             errors=self._errors,
             origins=self._origins,
@@ -185,10 +191,13 @@ class _Compiler:
 
     def _stream(self, binding: Any, rest: Rest | None, parts: dict[str, Any]) -> Endpoint:
         settings = self._blueprint.settings
-        codec = self.codec_of(binding.method.input_type)
+        requests = None
+        if binding.method.client_streaming:
+            codec = self.codec_of(binding.method.input_type)
+            requests = Requests(binding, codec, self._query, settings.max_body_bytes)
         return StreamEndpoint(
             binding,
-            requests=Requests(binding, codec, self._query, settings.max_body_bytes),
+            requests=requests,
             framing=compile_framings(
                 binding.method, parts["renderers"], "" if rest is None else rest.event_id
             ),

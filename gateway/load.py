@@ -122,7 +122,9 @@ def load_environment(
 async def load_backend(source: Source, telemetry: Telemetry | None = None) -> Blueprint:
     """Return what one server serves, whatever that is."""
     await _connect(source)
-    return compile_backend(source, read_sets(source) if source.descriptors else await reflect(source), telemetry)
+    return compile_backend(
+        source, read_sets(source) if source.descriptors else await reflect(source), telemetry
+    )
 
 
 def compile_backend(source: Source, loaded: Loaded, telemetry: Telemetry | None = None) -> Blueprint:

@@ -39,14 +39,14 @@ class StreamEndpoint(Endpoint):
         self,
         binding: Any,
         *,
-        requests: Requests,
+        requests: Requests | None,
         framing: Callable[[bytes], Framing],
         acceptance: Acceptance,
         last_event_id: str,
         streaming: Streaming,
         **parts: Any,
     ) -> None:
-        """`framing` makes one for a media type; `last_event_id` is a path in the request, empty for none."""
+        """`requests` reads streams of them; `framing` makes one for a media type; `last_event_id` is a path in the request, empty for none."""
         super().__init__(binding, **parts)
         self._arity = ARITIES[binding.method.client_streaming, binding.method.server_streaming]
         self._requests = requests
@@ -60,7 +60,7 @@ class StreamEndpoint(Endpoint):
             refuse_unjudged(exchange.method, exchange.noted)
         query = exchange.scope["query_string"]
         requests: bytes | AsyncIterator[bytes]
-        if self._arity.request_streams:
+        if self._requests is not None:
             reader = self._requests.reader(captures, query, exchange.content_type)
             requests = self._read(exchange, Inbox(exchange, self._streaming.idle_timeout), reader)
         else:

@@ -24,6 +24,7 @@ from gateway.blueprint import Blueprint
 from gateway.edge.metrics import ACTIVE_REQUESTS
 from gateway.load import Source, load
 from gateway.serving import Serving
+from gateway.updates import Updates
 from mesh.binding import reload
 from mesh.binding.runtime import settings_of
 from mesh.config.address import Address
@@ -64,6 +65,7 @@ class Worker:
         self._telemetry: Telemetry | None = None
         self._serving: Serving | None = None
         self._watcher: reload.Watcher | None = None
+        self._updates: Updates | None = None
         self._reloading = asyncio.Lock()
         self._outgoing: dict[asyncio.Future[None], Serving] = {}
         """What served before, while it finishes."""
@@ -108,6 +110,7 @@ class Worker:
             if source is not None:
                 self._job = replace(self._job, source=source)
             try:
+                updates = Updates(self._job.source)
                 blueprint = await load_unless(self._told, self._job.source, self._telemetry)
                 if blueprint is None or self._serving is None:
                     return False
@@ -121,6 +124,7 @@ class Worker:
             if self._watcher is not None:
                 await asyncio.to_thread(self._watcher.stop)
             self._watcher = reload.watch(blueprint.runtime, os.environ)
+            await self._follow(updates, successor)
             self._note_rest(self._serving.blueprint, blueprint)
             predecessor, self._serving = self._serving, successor
             going = asyncio.ensure_future(self._retire(predecessor))
@@ -138,6 +142,14 @@ class Worker:
         was, now = before.runtime.environment, after.runtime.environment
         if was is not None and now is not None and was.telemetry != now.telemetry:
             _log.warning("telemetry: changed; takes effect when the process starts again")
+
+    async def _follow(self, updates: Updates, serving: Serving) -> None:
+        """Take over the schemas of this one, and no others."""
+        if self._updates is not None:
+            await self._updates.stop()
+        self._updates = updates
+        if is_wanted(os.environ):
+            updates.start(serving.gateway, _settle)
 
     async def _start(self, serving: Serving) -> None:
         started = False
@@ -163,16 +175,19 @@ class Worker:
         # Labels would cost a look at each request; by route and status there are durations.
         telemetry.aggregates.observe(ACTIVE_REQUESTS, (), lambda: self.in_flight)
         try:
+            updates = Updates(self._job.source)
             blueprint = await load_unless(self._told, self._job.source, telemetry)
             if blueprint is not None:
-                await self._serve(blueprint, ready)
+                await self._serve(blueprint, updates, ready)
         finally:
             telemetry.close()
 
     def _make(self, blueprint: Blueprint) -> Serving:
         return Serving(blueprint, self._job.held, self._job.rpc_listen)
 
-    async def _serve(self, blueprint: Blueprint, ready: Callable[[Blueprint], None]) -> None:
+    async def _serve(
+        self, blueprint: Blueprint, updates: Updates, ready: Callable[[Blueprint], None]
+    ) -> None:
         self._watcher = reload.watch(blueprint.runtime, os.environ)
         renewing = asyncio.ensure_future(self._renew())
         try:
@@ -181,11 +196,14 @@ class Worker:
             self._serving = first
             _settle()
             gc.set_threshold(50_000, 50, 1_000)
+            await self._follow(updates, first)
             ready(blueprint)
             await self._until_told()
             await self._serving.drain(self._hurried, patient=self._patient)
         finally:
             renewing.cancel()
+            if self._updates is not None:
+                await self._updates.stop()
             if self._watcher is not None:
                 self._watcher.stop()
             if self._serving is not None:

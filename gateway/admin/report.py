@@ -78,7 +78,7 @@ def kind_of(method: MethodDescriptor) -> Arity:
 
 def config(serving: Serving, _: str) -> Mapping[str, Any]:
     """Return the settings that hold, defaults included, without secrets."""
-    blueprint = serving.blueprint
+    blueprint = serving.gateway.live.blueprint
     shown: dict[str, Any] = {"gateway": jsonable(blueprint.settings), "targets": dict(blueprint.targets)}
     environment = blueprint.runtime.environment
     if environment is not None:
@@ -133,10 +133,11 @@ def policy(serving: Serving, method: str) -> Mapping[str, str]:
 
 
 def schema(serving: Serving, _: str) -> Mapping[str, Any]:
-    """Return which schema is served, since when, and where it is from."""
+    """Return which schema is served, since when, where it is from, and which one is not served though it is offered."""
     live = serving.gateway.live
     blueprint = live.blueprint
     environment = blueprint.runtime.environment
+    refused = serving.gateway.refused
     return {
         "title": blueprint.title,
         "version": blueprint.version,
@@ -144,6 +145,9 @@ def schema(serving: Serving, _: str) -> Mapping[str, Any]:
         "since": timestamp(live.since),
         "descriptors": [] if environment is None else [str(file) for file in environment.descriptors],
         "services": [service.full_name for service in blueprint.schema.services],
+        "refused": None
+        if refused is None
+        else {"since": timestamp(refused.since), "problems": [str(problem) for problem in refused.problems]},
     }
 
 

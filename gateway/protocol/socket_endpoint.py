@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -51,6 +51,13 @@ def reachable(bindings: Iterable[Binding], composed: Iterable[str]) -> list[Bind
     return list(chosen.values())
 
 
+class Messages(NamedTuple):
+    """How frames become messages and messages frames."""
+
+    requests: Requests
+    renderers: Renderers
+
+
 class OriginCheck:
     """Which pages may open sockets: browsers let every page, and send its visitor's cookies along."""
 
@@ -82,7 +89,7 @@ class SocketEndpoint:
     """One mapping, as a handshake reaches it."""
 
     __slots__ = (
-        "_arity", "_backends", "_errors", "_limit", "_method", "_origins", "_renderers", "_requests", "_streaming",
+        "_arity", "_backends", "_compile", "_errors", "_limit", "_messages", "_method", "_origins", "_streaming",
         "_timeout", "durations", "finish", "path",
     )  # fmt: skip
 
@@ -90,8 +97,7 @@ class SocketEndpoint:
         self,
         binding: Binding,
         *,
-        requests: Requests,
-        renderers: Renderers,
+        compile_messages: Callable[[], Messages],
         backends: Backends,
         errors: Errors,
         origins: OriginCheck,
@@ -101,13 +107,14 @@ class SocketEndpoint:
         durations: Durations,
         finish: Finish,
     ) -> None:
+        """`compile_messages` is called at the first handshake: of thousands of methods few ever see one."""
         self.path = str(binding.template)
         self.durations = durations
         self.finish = finish
         self._arity = ARITIES[binding.method.client_streaming, binding.method.server_streaming]
         self._method = binding.full_method
-        self._requests = requests
-        self._renderers = renderers
+        self._compile = compile_messages
+        self._messages: Messages | None = None
         self._backends = backends
         self._errors = errors
         self._origins = origins
@@ -118,13 +125,16 @@ class SocketEndpoint:
     async def answer(self, exchange: SocketExchange, captures: Sequence[str], parent: Call) -> None:
         """Answer a handshake; raises RequestProblem for one that is refused."""
         self._origins.check(exchange)
+        messages = self._messages
+        if messages is None:
+            messages = self._messages = self._compile()
         whole: Message | None = None
-        if not self._arity.request_streams and not self._requests.takes_body:
+        if not self._arity.request_streams and not messages.requests.takes_body:
             # Path and query say it all, so what is wrong with them can be said as HTTP does.
-            whole = self._requests.first(captures, exchange.scope["query_string"], b"")
+            whole = messages.requests.first(captures, exchange.scope["query_string"], b"")
         await exchange.accept(choose_form(exchange.scope.get("subprotocols") or ()))
         try:
-            await self._call(exchange, captures, whole, parent)
+            await self._call(exchange, messages, captures, whole, parent)
         except RequestProblem as problem:
             exchange.code, exchange.error = problem.code, problem.message
             status = encode_status(problem.code, problem.message, bad_request(problem.violations))
@@ -140,9 +150,14 @@ class SocketEndpoint:
             await _fail(exchange, encode_status(exchange.code, text), text)
 
     async def _call(
-        self, exchange: SocketExchange, captures: Sequence[str], whole: Message | None, parent: Call
+        self,
+        exchange: SocketExchange,
+        messages: Messages,
+        captures: Sequence[str],
+        whole: Message | None,
+        parent: Call,
     ) -> None:
-        frames = _Frames(exchange, self._requests, captures, self._limit)
+        frames = _Frames(exchange, messages.requests, captures, self._limit)
         requests: bytes | AsyncIterator[bytes]
         if self._arity.request_streams:
             # A client of both streams may listen for long; that it is there, the frames show that keep it alive.
@@ -163,12 +178,15 @@ class SocketEndpoint:
             metadata=exchange.sent_metadata,
             parent=parent,
         )
+        frames.surplus = stream.fail
         try:
-            await self._relay(exchange, stream)
+            if not self._arity.request_streams:
+                exchange.expect_no_more(stream.fail)
+            await self._relay(exchange, stream, messages.renderers)
         finally:
             stream.cancel()
 
-    async def _relay(self, exchange: SocketExchange, stream: DirectStream) -> None:
+    async def _relay(self, exchange: SocketExchange, stream: DirectStream, renderers: Renderers) -> None:
         async def keep_alive() -> None:
             await exchange.send_text(KEEPALIVE)
 
@@ -179,8 +197,8 @@ class SocketEndpoint:
             if exchange.form is Form.BINARY:
                 await exchange.send_binary(wire)
                 continue
-            data = self._renderers.wire(wire).data
-            if self._renderers.raw:
+            data = renderers.wire(wire).data
+            if renderers.raw:
                 await exchange.send_binary(data)
             else:
                 await exchange.send_text('{"result":' + data.decode() + "}")
@@ -207,7 +225,7 @@ async def _fail(exchange: SocketExchange, status: bytes, message: str) -> None:
 class _Frames:
     """The request messages of one socket."""
 
-    __slots__ = ("_captures", "_count", "_exchange", "_limit", "_requests")
+    __slots__ = ("_captures", "_count", "_exchange", "_limit", "_requests", "surplus")
 
     def __init__(
         self, exchange: SocketExchange, requests: Requests, captures: Sequence[str], limit: int
@@ -217,11 +235,15 @@ class _Frames:
         self._captures = captures
         self._limit = limit
         self._count = 0
+        self.surplus: Callable[[RequestProblem], None] | None = None
+        """What ends the call for a frame too many."""
 
     async def stream(self, first: float, idle: float | None) -> AsyncIterator[bytes]:
         """Yield messages on the wire until the client says that there are no more; seconds to wait for each."""
         while not (frame := await self._exchange.next_frame(idle if self._count else first)).ends:
             yield self._read(frame).SerializeToString()
+        assert self.surplus is not None  # noqa: S101 - requests are read once the call is open
+        self._exchange.expect_no_more(self.surplus)
         if not self._count and (
             self._captures or self._exchange.scope["query_string"] or not self._requests.takes_body
         ):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from gateway.asgi import Headers, Receive, Scope, Send
 from gateway.edge.inbox import MOST_HELD, silent
 from gateway.exchange import STREAM, Exchange, Interruption
+from gateway.problem import RequestProblem
 from gateway.protocol.websocket import GOING_AWAY, Form, Frame, close_code, close_reason
 
 METHOD: Final = "WEBSOCKET"
@@ -20,7 +22,7 @@ _DENIAL: Final = "websocket.http.response"
 class SocketExchange(Exchange):
     """One WebSocket. Until it is accepted it is answered as any request is."""
 
-    __slots__ = ("_arrived", "_connected", "_frames", "_held", "_room", "form")
+    __slots__ = ("_arrived", "_connected", "_frames", "_held", "_room", "form", "surplus")
 
     is_socket = True
 
@@ -29,6 +31,8 @@ class SocketExchange(Exchange):
         self.phase = STREAM
         self.form: Form | None = None
         """What messages are in its frames; None while nobody has said."""
+        self.surplus: Callable[[RequestProblem], None] | None = None
+        """Ends the call for a frame that comes after the last request; None while there may be more requests."""
         self._connected = False
         self._frames: deque[Frame] = deque()
         self._held = 0
@@ -76,6 +80,10 @@ class SocketExchange(Exchange):
                 if text is None
                 else Frame(text.encode(), is_text=True)
             )
+            if self.surplus is not None:
+                if not frame.ends:
+                    self.surplus(_surplus())
+                continue
             self._frames.append(frame)
             self._held += len(frame.data) + 1
             self._arrived.set()
@@ -97,6 +105,15 @@ class SocketExchange(Exchange):
         self._room.set()
         return frame
 
+    def expect_no_more(self, surplus: Callable[[RequestProblem], None]) -> None:
+        """From now on a frame ends the call; raise RequestProblem if one has come already."""
+        self.surplus = surplus
+        if any(not frame.ends for frame in self._frames):
+            raise _surplus()
+        self._frames.clear()
+        self._held = 0
+        self._room.set()
+
     async def send_text(self, text: str) -> None:
         """Send a text frame; returns when the client keeps up."""
         self.sent_bytes += len(text)
@@ -115,3 +132,7 @@ class SocketExchange(Exchange):
         # "1001 indicates that an endpoint is "going away", such as a server going down" - RFC 6455, 7.4.1
         number = GOING_AWAY if self.interruption is Interruption.STOPPING else close_code(code)
         await self._send({"type": "websocket.close", "code": number, "reason": close_reason(message)})
+
+
+def _surplus() -> RequestProblem:
+    return RequestProblem("a frame came after the last message of the request")

@@ -2,67 +2,49 @@
 
 Messages and enums become components under their full names and are referred to; the well-known types are
 described where they are used, by what they look like in JSON.
+
+One component serves requests and responses. A message that clients send is closed: a name it does not have is refused, so
+the schema refuses it too. One that only services send is open, since services may say more tomorrow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+import base64
+import math
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import FieldOptions
 
 from gateway.codec.enumeration import NULL_VALUE, printed_names
-from gateway.codec.scalar import INT32_TYPES, INT64_TYPES, UINT32_TYPES, UINT64_TYPES
-from gateway.codec.shape import WRAPPERS, map_entry
-from gateway.schema.kind import HTTP_BODY, message_of
+from gateway.codec.option import Options
+from gateway.codec.scalar import INT64_TYPES, UINT64_TYPES, print_special
+from gateway.codec.shape import WRAPPERS, in_choice, map_entry, printed_name
+from gateway.schema.json_type import SCALARS, WELL_KNOWN, Json, key_schema, nullable
+from gateway.schema.kind import message_of
 
-Json = dict[str, Any]
-
-# ProtoJSON on int64, fixed64 and uint64: "JSON value will be a decimal string."
-_SCALARS: Final[Mapping[int, Json]] = {
-    **{kind: {"type": "integer", "format": "int32"} for kind in INT32_TYPES},
-    **{kind: {"type": "integer", "format": "uint32", "minimum": 0} for kind in UINT32_TYPES},
-    **{kind: {"type": "string", "format": "int64"} for kind in INT64_TYPES},
-    **{kind: {"type": "string", "format": "uint64"} for kind in UINT64_TYPES},
-    FieldDescriptor.TYPE_FLOAT: {"type": "number", "format": "float"},
-    FieldDescriptor.TYPE_DOUBLE: {"type": "number", "format": "double"},
-    FieldDescriptor.TYPE_BOOL: {"type": "boolean"},
-    FieldDescriptor.TYPE_STRING: {"type": "string"},
-    FieldDescriptor.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
-}
-_WELL_KNOWN: Final[Mapping[str, Json]] = {
-    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
-    "google.protobuf.Duration": {"type": "string", "format": "duration-seconds", "examples": ["1.5s"]},
-    "google.protobuf.FieldMask": {
-        "type": "string",
-        "format": "field-mask",
-        "examples": ["userName,address.city"],
-    },
-    "google.protobuf.Struct": {"type": "object", "additionalProperties": True},
-    "google.protobuf.Value": {},
-    "google.protobuf.ListValue": {"type": "array", "items": {}},
-    "google.protobuf.Empty": {"type": "object"},
-    "google.protobuf.Any": {
-        "type": "object",
-        "properties": {"@type": {"type": "string", "description": "The type of the message: a URL."}},
-        "additionalProperties": True,
-    },
-    HTTP_BODY: {"type": "string", "contentMediaType": "application/octet-stream"},
-}
-_KEY_PATTERNS: Final[Mapping[int, str]] = {
-    **dict.fromkeys(INT32_TYPES | INT64_TYPES, "^-?[0-9]+$"),
-    **dict.fromkeys(UINT32_TYPES | UINT64_TYPES, "^[0-9]+$"),
-    FieldDescriptor.TYPE_BOOL: "^(true|false)$",
-}
+_TEXTS: Final = frozenset({FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES})
+_IMMUTABLE: Final = "It is given at creation and does not change."
 
 
 class Components:
     """The schemas of one document: those asked for, and those they refer to."""
 
-    def __init__(self, comments: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        comments: Mapping[str, str],
+        options: Options | None = None,
+        *,
+        sent: Collection[str] = frozenset(),
+        answered: Collection[str] = frozenset(),
+    ) -> None:
+        """`sent` and `answered` are the full names of the messages within bodies of requests and of answers."""
+        self.options = options or Options()
         self._comments = comments
+        self._sent = sent
+        self._answered = answered
         self._schemas: dict[str, Json] = {}
         self._pending: list[Descriptor] = []
 
@@ -70,10 +52,9 @@ class Components:
         """Return the schema of a message: a reference, or the description of a well-known type."""
         name = descriptor.full_name
         if name in WRAPPERS:
-            inner = self._one(descriptor.fields_by_name["value"])
-            return {**inner, "type": [inner["type"], "null"]}
-        if name in _WELL_KNOWN:
-            return dict(_WELL_KNOWN[name])
+            return nullable(self._one(descriptor.fields_by_name["value"]))
+        if name in WELL_KNOWN:
+            return dict(WELL_KNOWN[name])
         if name not in self._schemas:
             # Written later: a message may hold itself, or begin a chain longer than the stack.
             self._schemas[name] = {}
@@ -83,16 +64,22 @@ class Components:
     def field(self, field: FieldDescriptor) -> Json:
         """Return the schema of a field, with its comment and what google.api.field_behavior says of it."""
         schema = self.value(field)
-        description = self._comments.get(field.full_name)
-        if description:
+        behaviors = behaviors_of(field)
+        words = [self._comments.get(field.full_name, "")]
+        if field_behavior_pb2.IMMUTABLE in behaviors:
+            words.append(_IMMUTABLE)
+        if description := "\n\n".join(filter(None, words)):
             schema["description"] = description
+        if field.has_default_value:
+            schema["default"] = _default(field, self.options)
         if field.GetOptions().deprecated:
             schema["deprecated"] = True
-        behaviors = behaviors_of(field)
         if field_behavior_pb2.OUTPUT_ONLY in behaviors:
             schema["readOnly"] = True
         if field_behavior_pb2.INPUT_ONLY in behaviors:
             schema["writeOnly"] = True
+        if field_behavior_pb2.REQUIRED in behaviors:
+            schema |= _not_empty(field)
         return schema
 
     def value(self, field: FieldDescriptor) -> Json:
@@ -100,8 +87,8 @@ class Components:
         if (pair := map_entry(field)) is not None:
             key, value = pair
             schema = {"type": "object", "additionalProperties": self._one(value)}
-            pattern = _KEY_PATTERNS.get(key.type)
-            return {**schema, "propertyNames": {"pattern": pattern}} if pattern else schema
+            keys = key_schema(key)
+            return {**schema, "propertyNames": keys} if keys else schema
         one = self._one(field)
         return {"type": "array", "items": one} if field.is_repeated else one
 
@@ -109,19 +96,33 @@ class Components:
         """Return the schema of a message written out, less some fields that are given elsewhere."""
         fields = [field for field in descriptor.fields if field.name not in without]
         schema: Json = {"type": "object"}
-        oneofs, words = _oneofs(descriptor, without)
+        oneofs, words = self._oneofs(descriptor, without)
         text = "\n\n".join(part for part in (self._comments.get(descriptor.full_name, ""), words) if part)
         if text:
             schema["description"] = text
         if descriptor.GetOptions().deprecated:
             schema["deprecated"] = True
-        schema["properties"] = {field.json_name: self.field(field) for field in fields}
-        required = [field.json_name for field in fields if is_required(field)]
+        schema["properties"] = {self.name(field): self.field(field) for field in fields}
+        required = [self.name(field) for field in fields if self._is_required(field, descriptor)]
         if required:
             schema["required"] = required
         if oneofs:
             schema["allOf"] = oneofs
+        if descriptor.full_name in self._sent and not self.options.ignore_unknown:
+            if descriptor.is_extendable:
+                # "Extension fields are represented with the extension's full name in brackets." - ProtoJSON
+                schema["patternProperties"] = {"^\\[.+\\]$": {}}
+            schema["additionalProperties"] = False
         return schema
+
+    def name(self, field: FieldDescriptor) -> str:
+        """Return the name of a field in JSON."""
+        return printed_name(field, self.options)
+
+    def put(self, name: str, schema: Json) -> Json:
+        """Add a schema that is no message's; return the reference to it."""
+        self._schemas[name] = schema
+        return _reference(name)
 
     def schemas(self) -> Json:
         """Return all components, sorted by name."""
@@ -130,19 +131,39 @@ class Components:
             self._schemas[descriptor.full_name] = self.properties(descriptor)
         return dict(sorted(self._schemas.items()))
 
+    def _is_required(self, field: FieldDescriptor, holder: Descriptor) -> bool:
+        if field.is_required:
+            return True
+        name = holder.full_name
+        if name not in self._sent:
+            # Only services send it, and say all that has no presence.
+            return self.options.emit_defaults and not field.has_presence and not _is(field, "INPUT_ONLY")
+        if not is_required(field) or _is(field, "OUTPUT_ONLY"):
+            return False
+        # A number that is zero is not printed: in an answer it is absent, though it was given.
+        printed = field.has_presence or field.is_repeated or field.type in _TEXTS
+        return printed or self.options.emit_defaults or name not in self._answered
+
     def _one(self, field: FieldDescriptor) -> Json:
         if field.enum_type is not None:
             return self._enum(field.enum_type)
-        return dict(_SCALARS[field.type]) if field.message_type is None else self.message(message_of(field))
+        return dict(SCALARS[field.type]) if field.message_type is None else self.message(message_of(field))
 
     def _enum(self, enum: EnumDescriptor) -> Json:
         if enum.full_name == NULL_VALUE:
             return {"type": "null"}
         if enum.full_name not in self._schemas:
             names = printed_names(enum)
+            numbered = self.options.enum_numbers
             schema: Json = {"type": "string", "enum": list(names.values())}
-            values = [(names[value.number], f"{enum.full_name}.{value.name}") for value in enum.values]
-            lines = [f"- `{name}`: {self._comments[key]}" for name, key in values if key in self._comments]
+            if numbered:
+                schema = {"type": "integer", "enum": list(names), "x-enum-varnames": list(names.values())}
+            values = [(value, f"{enum.full_name}.{value.name}") for value in enum.values]
+            lines = [
+                f"- `{value.number if numbered else names[value.number]}`: {self._comments[key]}"
+                for value, key in values
+                if key in self._comments
+            ]
             text = "\n\n".join(
                 part for part in (self._comments.get(enum.full_name, ""), "\n".join(lines)) if part
             )
@@ -153,8 +174,34 @@ class Components:
             self._schemas[enum.full_name] = schema
         return _reference(enum.full_name)
 
+    def _oneofs(self, descriptor: Descriptor, without: Collection[str]) -> tuple[list[Json], str]:
+        """Return the constraints that oneofs are, and the same in words."""
+        constraints: list[Json] = []
+        words: list[str] = []
+        for oneof in descriptor.oneofs:
+            names = [self.name(field) for field in oneof.fields if field.name not in without]
+            # An optional field of proto3 sits in a oneof of its own, which constrains nothing.
+            if len(names) < 2:
+                continue
+            given = [{"required": [name]} for name in names]
+            constraints.append({"oneOf": [*given, {"not": {"anyOf": given}}]})
+            words.append(at_most_one(names))
+        return constraints, "\n".join(words)
+
     def __repr__(self) -> str:
         return f"<Components {len(self._schemas)}>"
+
+
+def reach(descriptors: Iterable[Descriptor]) -> frozenset[str]:
+    """Return the full names of these messages and of all that they hold."""
+    found: set[str] = set()
+    pending = list(descriptors)
+    while pending:
+        descriptor = pending.pop()
+        if descriptor.full_name not in found:
+            found.add(descriptor.full_name)
+            pending.extend(message_of(field) for field in descriptor.fields if field.message_type is not None)
+    return frozenset(found)
 
 
 def behaviors_of(field: FieldDescriptor) -> Collection[int]:
@@ -168,22 +215,43 @@ def behaviors_of(field: FieldDescriptor) -> Collection[int]:
 
 def is_required(field: FieldDescriptor) -> bool:
     """Whether a field must be given: proto2's required, or google.api.field_behavior REQUIRED."""
-    return field.is_required or field_behavior_pb2.REQUIRED in behaviors_of(field)
+    return field.is_required or _is(field, "REQUIRED")
 
 
-def _oneofs(descriptor: Descriptor, without: Collection[str]) -> tuple[list[Json], str]:
-    """Return the constraints that oneofs are, and the same in words."""
-    constraints: list[Json] = []
-    words: list[str] = []
-    for oneof in descriptor.oneofs:
-        names = [field.json_name for field in oneof.fields if field.name not in without]
-        # An optional field of proto3 sits in a oneof of its own, which constrains nothing.
-        if len(names) < 2:
-            continue
-        given = [{"required": [name]} for name in names]
-        constraints.append({"oneOf": [*given, {"not": {"anyOf": given}}]})
-        words.append("At most one of " + ", ".join(f"`{name}`" for name in names) + " is given.")
-    return constraints, "\n".join(words)
+def at_most_one(names: Iterable[str]) -> str:
+    """Return in words what a oneof of these names says."""
+    return "At most one of " + ", ".join(f"`{name}`" for name in names) + " is given."
+
+
+def choice_of(field: FieldDescriptor) -> tuple[FieldDescriptor, ...]:
+    """Return the fields of the oneof that a field is in; none for one that is in no choice."""
+    oneof = field.containing_oneof
+    return tuple(oneof.fields) if oneof is not None and in_choice(field) else ()
+
+
+def _is(field: FieldDescriptor, behavior: str) -> bool:
+    return field_behavior_pb2.FieldBehavior.Value(behavior) in behaviors_of(field)
+
+
+def _not_empty(field: FieldDescriptor) -> Json:
+    """Return what holds of a field that must be given and, when it is empty, is as good as absent."""
+    if field.has_presence:
+        return {}
+    if field.is_repeated:
+        return {"minItems": 1} if map_entry(field) is None else {"minProperties": 1}
+    return {"minLength": 1} if field.type in _TEXTS else {}
+
+
+def _default(field: FieldDescriptor, options: Options) -> object:
+    """Return the default that a proto2 file declares, as JSON writes it."""
+    value = field.default_value
+    if field.enum_type is not None:
+        return value if options.enum_numbers else printed_names(field.enum_type)[value]
+    if field.type in INT64_TYPES | UINT64_TYPES:
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return print_special(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _reference(name: str) -> Json:

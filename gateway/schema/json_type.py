@@ -22,16 +22,17 @@ _SPECIAL: Final = {"type": ["number", "string"], "pattern": "^(NaN|-?Infinity)$"
 _STEP: Final = "(\\*|[A-Za-z0-9]+)"
 _MASK_PATH: Final = f"(\\*|[A-Za-z][A-Za-z0-9]*)(\\.{_STEP})*"
 
+_INT32: Final = {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1}
+_UINT32: Final = {"type": "integer", "format": "uint32", "minimum": 0, "maximum": 2**32 - 1}
+# "JSON value will be a decimal string." - ProtoJSON on int64, fixed64 and uint64
+_INT64: Final = {"type": "string", "format": "int64", "pattern": "^-?[0-9]{1,19}$"}
+_UINT64: Final = {"type": "string", "format": "uint64", "pattern": "^[0-9]{1,20}$"}
+
 SCALARS: Final[Mapping[int, Json]] = {
-    **dict.fromkeys(
-        INT32_TYPES, {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1}
-    ),
-    **dict.fromkeys(
-        UINT32_TYPES, {"type": "integer", "format": "uint32", "minimum": 0, "maximum": 2**32 - 1}
-    ),
-    # "JSON value will be a decimal string." - ProtoJSON on int64, fixed64 and uint64
-    **dict.fromkeys(INT64_TYPES, {"type": "string", "format": "int64", "pattern": "^-?[0-9]{1,19}$"}),
-    **dict.fromkeys(UINT64_TYPES, {"type": "string", "format": "uint64", "pattern": "^[0-9]{1,20}$"}),
+    **{kind: _INT32 for kind in INT32_TYPES},
+    **{kind: _UINT32 for kind in UINT32_TYPES},
+    **{kind: _INT64 for kind in INT64_TYPES},
+    **{kind: _UINT64 for kind in UINT64_TYPES},
     FieldDescriptor.TYPE_FLOAT: {
         **_SPECIAL,
         "format": "float",

@@ -33,7 +33,8 @@ def refresh(runtime: Runtime) -> None:
     if before is None:
         return
     try:
-        problems = _follow(runtime)
+        with runtime.changing:
+            problems = _follow(runtime)
     except MeshError as error:
         problems = [f"{before.file}: {error}"]
     except Exception as error:  # noqa: BLE001 - a user's stage that cannot be made must not end the watching

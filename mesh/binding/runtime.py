@@ -6,6 +6,7 @@ import atexit
 import functools
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Sequence
 
@@ -53,6 +54,8 @@ class Runtime:
                 if problems:
                     raise ConfigError(problems)
         self.policies = policies
+        self.changing = threading.Lock()
+        """Held from reading what new policies are made of until they are in place: the last to read is the last to put."""
         self._live: weakref.WeakSet[Chains] = weakref.WeakSet()
 
     def chains(

@@ -146,6 +146,26 @@ async def test_a_frame_that_is_no_message_ends_the_call(client, case):
     assert socket.close_code == code
 
 
+SURPLUS = {
+    "/v1/topics/go?count=1&end=hang": ["{}"],
+    "/v1/topics:watch": ['{"end": "hang"}', "{}"],
+    "/v1/chat": ['{"text": "hang"}', "", "{}"],
+}
+
+
+@pytest.mark.parametrize("path", SURPLUS)
+async def test_a_frame_too_many_ends_the_call(client, backend, path):
+    async with client.open(path) as socket:
+        *expected, surplus = SURPLUS[path]
+        for frame in expected:
+            await socket.send(frame)
+        await asyncio.wait_for(backend.started.wait(), 5)
+        await socket.send(surplus)
+        assert (await frames(socket))[-1]["error"]["code"] == 3
+    assert socket.close_code == 4003
+    await asyncio.wait_for(backend.cancelled.wait(), 5)
+
+
 async def test_what_is_wrong_with_the_handshake_is_said_in_http(client):
     with pytest.raises(InvalidStatus) as refused:
         await client.open("/v1/topics/go?cuont=1")

@@ -1,0 +1,165 @@
+"""Decides which bodies an operation takes: JSON, a form, a file beside fields, a patch, a stream, or bytes as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from gateway.bind import content
+from gateway.bind.field import leaves
+from gateway.bind.patch import compile_patch
+from gateway.bind.upload import takes_form
+from gateway.codec.json import Codec
+from gateway.codec.shape import map_entry
+from gateway.route.table import Binding
+from gateway.schema.json_schema import Components, is_required
+from gateway.schema.json_type import Json, not_null
+from gateway.schema.kind import HTTP_BODY, is_message, message_of
+from gateway.schema.openapi_example import Examples
+from gateway.schema.openapi_parameter import QUERY_DEPTH
+
+ANYTHING: Final = "*/*"
+LINES: Final = "application/x-ndjson"
+BYTES: Final[Json] = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+"""A body that is no JSON."""
+
+
+def sent_messages(binding: Binding) -> Iterator[Descriptor]:
+    """Yield the message that the body of a binding is, if it is one in JSON."""
+    if binding.body == "*":
+        yield binding.method.input_type
+    elif binding.body:
+        field = binding.method.input_type.fields_by_name[binding.body]
+        entry = map_entry(field)
+        held = field if entry is None else entry[1]
+        if held.message_type is not None:
+            yield message_of(held)
+
+
+class Bodies:
+    """Writes the request bodies of one document's operations."""
+
+    def __init__(self, components: Components, examples: Examples) -> None:
+        self._components = components
+        self._examples = examples
+
+    def of(self, binding: Binding) -> Json:
+        """Return the request body of a binding that has one."""
+        descriptor = binding.method.input_type
+        field = None if binding.body == "*" else descriptor.fields_by_name[binding.body]
+        if _is_raw(descriptor if field is None else field):
+            return {"content": {ANYTHING: {"schema": BYTES}}}
+        one = self._json(binding, field)
+        if binding.method.client_streaming:
+            return self._stream(binding, field, one)
+        content_types = {content.JSON: one}
+        if compile_patch(binding, Codec(descriptor)) is not None:
+            # A form has no mask, so a PATCH takes one only with the mask beside it.
+            content_types[content.MERGE_PATCH] = one
+        elif takes_form(binding):
+            content_types |= self._forms(binding, field)
+        body: Json = {"content": content_types}
+        # Nothing at all stands for a message of which nothing is said.
+        if one["schema"].get("required") or (field is not None and is_required(field)):
+            body["required"] = True
+        return body
+
+    def _json(self, binding: Binding, field: FieldDescriptor | None) -> Json:
+        if field is not None:
+            return {"schema": self._components.field(field), **self._examples.field(field, sent=True)}
+        descriptor = binding.method.input_type
+        bound = _bound(binding)
+        # "[...] every field not bound by the path template should be mapped to the request body." -
+        # google/api/http.proto
+        schema = (
+            self._components.properties(descriptor, bound) if bound else self._components.message(descriptor)
+        )
+        return {"schema": schema, **self._examples.message(descriptor, sent=True, without=bound)}
+
+    def _stream(self, binding: Binding, field: FieldDescriptor | None, one: Json) -> Json:
+        lines = {**one, "schema": {**one["schema"], "title": "One line of the stream"}}
+        bodies = {LINES: lines}
+        if field is None or not field.is_repeated:
+            array: Json = {"schema": {"type": "array", "items": one["schema"]}}
+            if "example" in one:
+                array["example"] = [one["example"]]
+            bodies[content.JSON] = array
+        if takes_form(binding):
+            bodies |= self._multipart(binding, field)
+        text = "A stream of messages: JSON values one after another, in lines, or as the items of one array."
+        return {"description": text, "content": bodies}
+
+    def _forms(self, binding: Binding, field: FieldDescriptor | None) -> Json:
+        descriptor = binding.method.input_type if field is None else message_of(field)
+        bound = _bound(binding) if field is None else frozenset()
+        properties: Json = {}
+        patterns: Json = {}
+        required: list[str] = []
+        for fields in leaves(descriptor, depth=QUERY_DEPTH):
+            schema = not_null(self._components.field(fields[-1]))
+            if fields[0].name in bound or schema.pop("readOnly", False):
+                continue
+            name = ".".join(self._components.name(one) for one in fields)
+            if map_entry(fields[-1]) is not None:
+                escaped = name.replace(".", "\\.")
+                patterns[f"^{escaped}\\[.*\\]$"] = not_null(schema["additionalProperties"])
+                continue
+            properties[name] = schema
+            if len(fields) == 1 and is_required(fields[0]):
+                required.append(name)
+        if not properties and not patterns:
+            return {}
+        form = _closed(properties, required)
+        if patterns:
+            form["patternProperties"] = patterns
+        return {content.FORM: {"schema": form}, **self._multipart(binding, field)}
+
+    def _multipart(self, binding: Binding, field: FieldDescriptor | None) -> Json:
+        """Return the form of parts, for messages that have a place for a file."""
+        descriptor = binding.method.input_type if field is None else message_of(field)
+        bound = _bound(binding) if field is None else frozenset()
+        properties: Json = {}
+        required: list[str] = []
+        files = False
+        for part in descriptor.fields:
+            schema = self._components.field(part)
+            if part.name in bound or schema.get("readOnly"):
+                continue
+            name = self._components.name(part)
+            if _is_file(part):
+                files = True
+                schema = {"type": "array", "items": BYTES} if part.is_repeated else BYTES
+            properties[name] = schema
+            if is_required(part):
+                required.append(name)
+        return {content.MULTIPART: {"schema": _closed(properties, required)}} if files else {}
+
+    def __repr__(self) -> str:
+        return f"<Bodies of {self._components!r}>"
+
+
+def is_raw_answer(binding: Binding) -> bool:
+    """Whether answers of a binding are bytes as they are."""
+    output = binding.method.output_type
+    return _is_raw(output.fields_by_name[binding.response_body] if binding.response_body else output)
+
+
+def _is_raw(of: Descriptor | FieldDescriptor) -> bool:
+    if isinstance(of, FieldDescriptor):
+        return is_message(of) and message_of(of).full_name == HTTP_BODY
+    return of.full_name == HTTP_BODY
+
+
+def _is_file(field: FieldDescriptor) -> bool:
+    return field.type == FieldDescriptor.TYPE_BYTES or _is_raw(field)
+
+
+def _bound(binding: Binding) -> frozenset[str]:
+    return frozenset(variable.path[0] for variable in binding.template.variables if len(variable.path) == 1)
+
+
+def _closed(properties: Json, required: list[str]) -> Json:
+    schema: Json = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**schema, "required": required} if required else schema
