@@ -13,13 +13,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from gateway import own
 from gateway.asgi import Receive, Scope, Send
 from gateway.edge.access_log import AccessLog
 from gateway.edge.body import ClientGone, broken_off, too_slow
 from gateway.edge.cross_site import CrossSite
 from gateway.edge.entrance import Entrance
 from gateway.edge.header import RequestHeaders
-from gateway.edge.target import check_target, misformed
+from gateway.edge.target import check_target
 from gateway.edge.trace import EdgeTracing
 from gateway.edge.watch import Watch
 from gateway.exchange import Exchange, Interruption, is_request_id
@@ -27,7 +28,6 @@ from gateway.live import HEALTH, READY, compile_live
 from gateway.problem import RequestProblem
 from gateway.protocol.passthrough import exposed
 from gateway.protocol.socket_exchange import SocketExchange
-from gateway.render.error import headers_of, headers_without_content
 from mesh.call import Arity, Call, Code
 from mesh.telemetry.sink import LineSink
 
@@ -201,7 +201,7 @@ class Gateway:
             if method == "OPTIONS" and self.entrance.busy:
                 origin = self.entrance.preflight_of(exchange)
                 if origin is not None:
-                    await self._answer_preflight(live, exchange, origin)
+                    await own.answer_preflight(live, exchange, origin, self.entrance.cross_origin)
                     return
             if spoken is not None:
                 exchange.route, durations = spoken.path, spoken.durations
@@ -214,10 +214,10 @@ class Gateway:
                 # RFC 9110, 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content".
                 match = live.trie.find("GET", exchange.path)
                 endpoint = match.route
-            if endpoint is None or (method in _READS and exchange.path in live.pages):
-                if method in _READS:
+            if endpoint is None or (method in own.READS and exchange.path in live.pages):
+                if method in own.READS:
                     durations = live.page_durations.get(exchange.path, durations)
-                await self._answer_unmatched(live, exchange, match.allow)
+                await own.answer(live, exchange, match.allow, draining=self.draining)
                 return
             exchange.route, durations = endpoint.path, endpoint.durations
             exchange.finish = endpoint.finish
@@ -272,61 +272,6 @@ class Gateway:
         exchange.request_id = self.name_request()
         if self._rules.forwards_request_id:
             exchange.metadata.append(("x-request-id", exchange.request_id))
-
-    async def _answer_unmatched(self, live: Live, exchange: Exchange, allow: tuple[str, ...]) -> None:
-        method, path = exchange.method, exchange.path
-        if path in live.pages and method in _READS:
-            page = live.pages[path]
-            if page is None:
-                await self._answer_health(exchange, ready=path == READY)
-                return
-            headers = headers_of(exchange, page.content_type.encode())
-            # Assets carry no version in their names: have the browser ask again.
-            headers.append((b"cache-control", b"no-cache"))
-            exchange.finish, exchange.variants = live.finish_page, page.variants
-            await exchange.reply(200, headers, page.body)
-            return
-        if path == b"*" and method == "OPTIONS":
-            # RFC 9110, 9.3.7: "only useful as a "ping" or "no-op" type of method".
-            await exchange.reply(204, headers_without_content(exchange), b"")
-            return
-        wrong = misformed(path)
-        if wrong is not None:
-            raise wrong
-        methods = _known_methods(live, path, allow)
-        if not methods:
-            shown = path[:200].decode("utf-8", "replace")
-            raise RequestProblem(f'no method is mapped to "{shown}"', code=Code.NOT_FOUND)
-        listed = ", ".join(methods).encode()
-        if method == "OPTIONS":
-            headers = headers_without_content(exchange)
-            headers.append((b"allow", listed))
-            await exchange.reply(204, headers, b"")
-        else:
-            await live.errors.not_allowed(exchange, listed)
-
-    async def _answer_preflight(self, live: Live, exchange: Exchange, origin: bytes) -> None:
-        """Say what a page may send here, before it does."""
-        # A route for every method, of OPTIONS too, allows what is asked for.
-        match = live.trie.find(_NO_METHOD, exchange.path)
-        allow = match.allow if match.route is None else ("DELETE", "GET", "PATCH", "POST", "PUT")
-        methods = _known_methods(live, exchange.path, allow)
-        if not methods:
-            await self._answer_unmatched(live, exchange, ())
-            return
-        headers = headers_without_content(exchange)
-        headers.append((b"allow", ", ".join(methods).encode()))
-        if self.entrance.cross_origin is not None:
-            headers.extend(self.entrance.cross_origin.preflight(origin, methods))
-        await exchange.reply(204, headers, b"")
-
-    async def _answer_health(self, exchange: Exchange, *, ready: bool) -> None:
-        status, word = 200, b'{"status":"SERVING"}'
-        if ready and (self.draining or not self._live.backends.is_open):
-            status, word = 503, b'{"status":"NOT_SERVING"}'
-        headers = headers_of(exchange)
-        headers.append((b"cache-control", b"no-store"))
-        await exchange.reply(status, headers, word)
 
     async def _refuse(self, exchange: Exchange, problem: RequestProblem) -> None:
         if not exchange.request_id:
@@ -385,22 +330,7 @@ def _changed_kinds(old: Live, new: Live) -> set[str]:
 _PROBES: Final = frozenset({HEALTH, READY})
 """What probes ask for every second: their answers are not in the access log."""
 
-_NO_METHOD: Final = ""
-"""A method that no route names: looking for it finds what the path allows."""
-
-
-def _known_methods(live: Live, path: bytes, allow: tuple[str, ...]) -> list[str]:
-    """Return what a path can be asked for, given what its routes allow; nothing for one that is not there."""
-    procedure = live.procedures.get(path)
-    methods = {*allow, *(("GET",) if path in live.pages else ()), *(procedure.allow if procedure else ())}
-    if methods:
-        methods |= {"OPTIONS", "HEAD"} if "GET" in methods else {"OPTIONS"}
-    return sorted(methods)
-
 
 def _stopping() -> RequestProblem:
     # Another process answers by then.
     return RequestProblem("the gateway is stopping", code=Code.UNAVAILABLE, headers=((b"retry-after", b"1"),))
-
-
-_READS: Final = frozenset({"GET", "HEAD"})

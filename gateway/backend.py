@@ -59,8 +59,8 @@ class Backends:
         closes them. Targets of `afresh` get channels of their own.
         """
         shared = {}
-        if predecessor is not None and predecessor._runtime is self._runtime:
-            shared = predecessor._places
+        if predecessor is not None and predecessor._runtime is self._runtime:  # noqa: SLF001 - one of us
+            shared = predecessor._places  # noqa: SLF001 - one of us
         for name, target in self.resolve().items():
             place = shared.get(name)
             if place is None or name in afresh or place.target != target:

@@ -55,19 +55,24 @@ class Updates:
         """An environment's, as they were listed when it was loaded."""
         self._silence = ""
         self._next_question = 0.0
+        self._settle: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
-    def start(self, gateway: Gateway, settle: Callable[[], None] = lambda: None) -> None:
-        """Begin, if its settings say so; `settle` is called when a schema that was replaced is gone."""
+    def start(self, gateway: Gateway, settle: Callable[[], None]) -> None:
+        """Follow from now on, if the gateway's settings say so; `settle` is called when what was replaced is gone."""
+        self.attach(gateway)
+        if gateway.live.blueprint.settings.schema_updates.watch:
+            self._settle = settle
+            self._task = asyncio.ensure_future(self._run(gateway))
+
+    def attach(self, gateway: Gateway) -> None:
+        """Begin with the schema that the gateway serves."""
         blueprint = gateway.live.blueprint
-        if not blueprint.settings.schema_updates.watch:
-            return
-        self._judged = self._served = self._first + self._mark(blueprint.schema if self._asks else None)
         environment = blueprint.runtime.environment
         self._descriptors = () if environment is None else environment.descriptors
+        self._judged = self._served = self._first + self._mark(blueprint.schema if self._asks else None)
         self._ask_later(blueprint)
-        self._task = asyncio.ensure_future(self._run(gateway, settle))
 
     async def stop(self) -> None:
         """Take over nothing any more. What was replaced and is still in use is for the gateway's `close`."""
@@ -77,26 +82,30 @@ class Updates:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _run(self, gateway: Gateway, settle: Callable[[], None]) -> None:
+    async def _run(self, gateway: Gateway) -> None:
         while True:
             await asyncio.sleep(self._files.pause())
-            changed = self._files.changed()
-            if not changed and not (self._asks and time.monotonic() >= self._next_question):
-                continue
-            try:
-                result = await self._follow(gateway, settle)
-            except Exception as error:
-                _log.exception("the schema cannot be followed")
-                result = self._refuse(gateway, (Problem("", f"cannot be served: {error!r}"),))
-            # A backend that is asked whether there is something new and has nothing offers nothing.
-            if result == "unchanged" and not changed:
-                result = ""
-            if result:
-                counted = gateway.live.blueprint.runtime.telemetry.aggregates
-                counted.number(SCHEMA_UPDATES, ((RESULT, result),)).value += 1
+            await self.look(gateway)
 
-    async def _follow(self, gateway: Gateway, settle: Callable[[], None]) -> str:
-        """Take over what is offered now; return what came of it, empty where that is not known yet."""
+    async def look(self, gateway: Gateway) -> str:
+        """Take over what is offered; return what came of it: `swapped`, `refused`, `unchanged`, or nothing."""
+        changed = self._files.changed()
+        if not changed and not (self._asks and time.monotonic() >= self._next_question):
+            return ""
+        try:
+            result = await self._follow(gateway)
+        except Exception as error:  # noqa: BLE001 - what nobody thought of must not end the following
+            _log.exception("the schema cannot be followed")
+            result = self._refuse(gateway, (Problem("", f"cannot be served: {error!r}"),))
+        # A backend that is asked whether there is something new, and has nothing, offers nothing.
+        if result == "unchanged" and not changed:
+            result = ""
+        if result:
+            aggregates = gateway.live.blueprint.runtime.telemetry.aggregates
+            aggregates.number(SCHEMA_UPDATES, ((RESULT, result),)).value += 1
+        return result
+
+    async def _follow(self, gateway: Gateway) -> str:
         loaded = None
         if self._asks:
             loaded = await reflect(self._source)
@@ -110,19 +119,26 @@ class Updates:
         if mark in {self._served, self._judged}:
             self._judged = mark
             return "unchanged"
-        live = await asyncio.to_thread(self._take, gateway.live.blueprint, loaded, digest)
-        if live is None:
+        taken = await asyncio.to_thread(self._take, gateway.live.blueprint, loaded, digest)
+        if taken is None:
             self._files.again()
             return ""
         self._judged = mark
-        if not isinstance(live, Live):
-            return self._refuse(gateway, live)
+        if not isinstance(taken, Live):
+            return self._refuse(gateway, taken)
         self._served, gateway.refused = mark, None
-        retiring = asyncio.ensure_future(_retire(gateway, gateway.replace(live), settle))
+        self._let_retire(gateway, gateway.replace(taken))
+        _log.info("a new schema is served: %s, %s", fingerprint(taken.blueprint.schema), taken.blueprint)
+        return "swapped"
+
+    def _let_retire(self, gateway: Gateway, old: Live) -> None:
+        async def retire() -> None:
+            await gateway.retire(old)
+            self._settle()
+
+        retiring = asyncio.ensure_future(retire())
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
-        _log.info("a new schema is served: %s, %s", fingerprint(live.blueprint.schema), live.blueprint)
-        return "swapped"
 
     def _take(
         self, old: Blueprint, loaded: Loaded | None, digest: bytes
@@ -184,8 +200,3 @@ class Updates:
 
     def __repr__(self) -> str:
         return f"<Updates {self._files!r} retiring={len(self._retiring)}>"
-
-
-async def _retire(gateway: Gateway, old: Live, settle: Callable[[], None]) -> None:
-    await gateway.retire(old)
-    settle()

@@ -123,7 +123,7 @@ def _compare_oneofs(was: FieldDescriptor, now: FieldDescriptor) -> str:
         return "" if new is None else f'is in the oneof "{new.name}" now'
     if new is None:
         return f'is not in the oneof "{old.name}" any more'
-    lost = _fellows(old, now.containing_type) ^ _fellows(new, was.containing_type)
+    lost = _fellows(old, new.containing_type) ^ _fellows(new, old.containing_type)
     if not lost:
         return ""
     return f"is in a oneof with others of before: {', '.join(sorted(lost))}"

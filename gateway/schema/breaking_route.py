@@ -60,7 +60,7 @@ def _compare(was: Binding, now: Binding | None) -> Iterator[str]:
     # A field that is gone is a break of its own.
     shown = [f'"{name}"' for name in now.method.input_type.fields_by_name if name in lost]
     if shown:
-        yield f"the query no longer takes {', '.join(shown)}, which the body does"
+        yield f"the query no longer takes {', '.join(shown)}"
 
 
 def _parameters(binding: Binding) -> set[str]:

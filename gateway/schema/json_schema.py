@@ -10,8 +10,9 @@ the schema refuses it too. One that only services send is open, since services m
 from __future__ import annotations
 
 import base64
+import itertools
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from google.api import field_behavior_pb2
@@ -119,6 +120,12 @@ class Components:
         """Return the name of a field in JSON."""
         return printed_name(field, self.options)
 
+    def requires_any(self, descriptor: Descriptor, without: Collection[str] = ()) -> bool:
+        """Whether a message has fields that must be given, beside those given elsewhere."""
+        return any(
+            self._is_required(field, descriptor) for field in descriptor.fields if field.name not in without
+        )
+
     def put(self, name: str, schema: Json) -> Json:
         """Add a schema that is no message's; return the reference to it."""
         self._schemas[name] = schema
@@ -176,17 +183,13 @@ class Components:
 
     def _oneofs(self, descriptor: Descriptor, without: Collection[str]) -> tuple[list[Json], str]:
         """Return the constraints that oneofs are, and the same in words."""
-        constraints: list[Json] = []
-        words: list[str] = []
-        for oneof in descriptor.oneofs:
-            names = [self.name(field) for field in oneof.fields if field.name not in without]
-            # An optional field of proto3 sits in a oneof of its own, which constrains nothing.
-            if len(names) < 2:
-                continue
-            given = [{"required": [name]} for name in names]
-            constraints.append({"oneOf": [*given, {"not": {"anyOf": given}}]})
-            words.append(at_most_one(names))
-        return constraints, "\n".join(words)
+        choices = [
+            [self.name(field) for field in oneof.fields if field.name not in without]
+            for oneof in descriptor.oneofs
+        ]
+        # An optional field of proto3 sits in a oneof of its own, which constrains nothing.
+        choices = [names for names in choices if len(names) > 1]
+        return one_of_each(choices), "\n".join(map(at_most_one, choices))
 
     def __repr__(self) -> str:
         return f"<Components {len(self._schemas)}>"
@@ -216,6 +219,13 @@ def behaviors_of(field: FieldDescriptor) -> Collection[int]:
 def is_required(field: FieldDescriptor) -> bool:
     """Whether a field must be given: proto2's required, or google.api.field_behavior REQUIRED."""
     return field.is_required or _is(field, "REQUIRED")
+
+
+def one_of_each(choices: Iterable[Sequence[str]]) -> list[Json]:
+    """Return the constraints that oneofs of these properties are."""
+    return [
+        {"not": {"required": list(pair)}} for names in choices for pair in itertools.combinations(names, 2)
+    ]
 
 
 def at_most_one(names: Iterable[str]) -> str:

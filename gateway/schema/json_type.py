@@ -19,8 +19,6 @@ Json = dict[str, Any]
 # "JSON value will be a number or one of the special string values "NaN", "Infinity", and "-Infinity"." - ProtoJSON. In a
 # schema `pattern` is about strings alone.
 _SPECIAL: Final = {"type": ["number", "string"], "pattern": "^(NaN|-?Infinity)$"}
-_STEP: Final = "(\\*|[A-Za-z0-9]+)"
-_MASK_PATH: Final = f"(\\*|[A-Za-z][A-Za-z0-9]*)(\\.{_STEP})*"
 
 _INT32: Final = {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1}
 _UINT32: Final = {"type": "integer", "format": "uint32", "minimum": 0, "maximum": 2**32 - 1}
@@ -29,10 +27,10 @@ _INT64: Final = {"type": "string", "format": "int64", "pattern": "^-?[0-9]{1,19}
 _UINT64: Final = {"type": "string", "format": "uint64", "pattern": "^[0-9]{1,20}$"}
 
 SCALARS: Final[Mapping[int, Json]] = {
-    **{kind: _INT32 for kind in INT32_TYPES},
-    **{kind: _UINT32 for kind in UINT32_TYPES},
-    **{kind: _INT64 for kind in INT64_TYPES},
-    **{kind: _UINT64 for kind in UINT64_TYPES},
+    **dict.fromkeys(INT32_TYPES, _INT32),
+    **dict.fromkeys(UINT32_TYPES, _UINT32),
+    **dict.fromkeys(INT64_TYPES, _INT64),
+    **dict.fromkeys(UINT64_TYPES, _UINT64),
     FieldDescriptor.TYPE_FLOAT: {
         **_SPECIAL,
         "format": "float",
@@ -58,13 +56,12 @@ WELL_KNOWN: Final[Mapping[str, Json]] = {
         "type": "string",
         "format": "google-duration",
         "pattern": "^-?[0-9]{1,12}(\\.[0-9]{1,9})?s$",
-        "examples": ["1.5s"],
     },
     "google.protobuf.FieldMask": {
         "type": "string",
         "format": "google-fieldmask",
-        "pattern": f"^({_MASK_PATH}(,{_MASK_PATH})*)?$",
-        "examples": ["userName,address.city"],
+        # "the conversion must be lossless", so there is none - google/protobuf/field_mask.proto on JSON
+        "pattern": "^[^_]*$",
     },
     "google.protobuf.Struct": {"type": "object", "additionalProperties": True},
     VALUE: {},

@@ -8,22 +8,22 @@ from typing import Final
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.bind import content
-from gateway.bind.field import leaves
 from gateway.bind.patch import compile_patch
 from gateway.bind.upload import takes_form
 from gateway.codec.json import Codec
 from gateway.codec.shape import map_entry
 from gateway.route.table import Binding
-from gateway.schema.json_schema import Components, is_required
+from gateway.schema.json_schema import Components, choice_of, is_required, one_of_each
 from gateway.schema.json_type import Json, not_null
-from gateway.schema.kind import HTTP_BODY, is_message, message_of
+from gateway.schema.kind import HTTP_BODY, is_message, is_textual, message_of
 from gateway.schema.openapi_example import Examples
-from gateway.schema.openapi_parameter import QUERY_DEPTH
+from gateway.schema.openapi_parameter import named_fields
 
 ANYTHING: Final = "*/*"
 LINES: Final = "application/x-ndjson"
 BYTES: Final[Json] = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 """A body that is no JSON."""
+_SAID_TWICE: Final = "What the path says need not be in the body; if it is, it must be the same."
 
 
 def sent_messages(binding: Binding) -> Iterator[Descriptor]:
@@ -61,10 +61,19 @@ class Bodies:
         elif takes_form(binding):
             content_types |= self._forms(binding, field)
         body: Json = {"content": content_types}
+        if field is not None and any(
+            variable.path[0] == field.name for variable in binding.template.variables
+        ):
+            body["description"] = _SAID_TWICE
         # Nothing at all stands for a message of which nothing is said.
-        if one["schema"].get("required") or (field is not None and is_required(field)):
+        if self._requires_any(binding, field):
             body["required"] = True
         return body
+
+    def _requires_any(self, binding: Binding, field: FieldDescriptor | None) -> bool:
+        if field is None:
+            return self._components.requires_any(binding.method.input_type, _bound(binding))
+        return is_required(field) or (is_message(field) and self._components.requires_any(message_of(field)))
 
     def _json(self, binding: Binding, field: FieldDescriptor | None) -> Json:
         if field is not None:
@@ -94,47 +103,41 @@ class Bodies:
     def _forms(self, binding: Binding, field: FieldDescriptor | None) -> Json:
         descriptor = binding.method.input_type if field is None else message_of(field)
         bound = _bound(binding) if field is None else frozenset()
-        properties: Json = {}
-        patterns: Json = {}
-        required: list[str] = []
-        for fields in leaves(descriptor, depth=QUERY_DEPTH):
-            schema = not_null(self._components.field(fields[-1]))
-            if fields[0].name in bound or schema.pop("readOnly", False):
+        form = _Form()
+        for fields in named_fields(descriptor):
+            if fields[0].name in bound:
                 continue
+            last = fields[-1]
+            schema = not_null(self._components.field(last))
             name = ".".join(self._components.name(one) for one in fields)
-            if map_entry(fields[-1]) is not None:
-                escaped = name.replace(".", "\\.")
-                patterns[f"^{escaped}\\[.*\\]$"] = not_null(schema["additionalProperties"])
-                continue
-            properties[name] = schema
-            if len(fields) == 1 and is_required(fields[0]):
-                required.append(name)
-        if not properties and not patterns:
+            if map_entry(last) is not None:
+                form.put_entries(name, not_null(schema["additionalProperties"]))
+            elif not schema.get("readOnly"):
+                form.put(name, schema, last, required=len(fields) == 1 and is_required(last))
+        if form.is_empty:
             return {}
-        form = _closed(properties, required)
-        if patterns:
-            form["patternProperties"] = patterns
-        return {content.FORM: {"schema": form}, **self._multipart(binding, field)}
+        return {content.FORM: {"schema": form.schema()}, **self._multipart(binding, field)}
 
     def _multipart(self, binding: Binding, field: FieldDescriptor | None) -> Json:
         """Return the form of parts, for messages that have a place for a file."""
         descriptor = binding.method.input_type if field is None else message_of(field)
+        if not any(map(_is_file, descriptor.fields)):
+            return {}
         bound = _bound(binding) if field is None else frozenset()
-        properties: Json = {}
-        required: list[str] = []
-        files = False
+        form = _Form()
+        encoding: Json = {}
         for part in descriptor.fields:
             schema = self._components.field(part)
             if part.name in bound or schema.get("readOnly"):
                 continue
             name = self._components.name(part)
             if _is_file(part):
-                files = True
                 schema = {"type": "array", "items": BYTES} if part.is_repeated else BYTES
-            properties[name] = schema
-            if is_required(part):
-                required.append(name)
-        return {content.MULTIPART: {"schema": _closed(properties, required)}} if files else {}
+            elif not is_textual(part):
+                encoding[name] = {"contentType": content.JSON}
+            form.put(name, not_null(schema), part, required=is_required(part))
+        parts = {"schema": form.schema(), **({"encoding": encoding} if encoding else {})}
+        return {content.MULTIPART: parts}
 
     def __repr__(self) -> str:
         return f"<Bodies of {self._components!r}>"
@@ -160,6 +163,39 @@ def _bound(binding: Binding) -> frozenset[str]:
     return frozenset(variable.path[0] for variable in binding.template.variables if len(variable.path) == 1)
 
 
-def _closed(properties: Json, required: list[str]) -> Json:
-    schema: Json = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {**schema, "required": required} if required else schema
+class _Form:
+    """The schema of one form being written: its fields side by side, wherever they lie in the message."""
+
+    def __init__(self) -> None:
+        self._properties: Json = {}
+        self._entries: Json = {}
+        self._required: list[str] = []
+        self._choices: dict[tuple[str, str], list[str]] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._properties and not self._entries
+
+    def put(self, name: str, schema: Json, field: FieldDescriptor, *, required: bool) -> None:
+        self._properties[name] = schema
+        if required:
+            self._required.append(name)
+        if choice := choice_of(field):
+            self._choices.setdefault((name.rpartition(".")[0], choice[0].name), []).append(name)
+
+    def put_entries(self, name: str, schema: Json) -> None:
+        escaped = name.replace(".", "\\.")
+        self._entries[f"^{escaped}\\[.*\\]$"] = schema
+
+    def schema(self) -> Json:
+        schema: Json = {"type": "object", "properties": self._properties, "additionalProperties": False}
+        if self._required:
+            schema["required"] = self._required
+        if self._entries:
+            schema["patternProperties"] = self._entries
+        if choices := one_of_each(names for names in self._choices.values() if len(names) > 1):
+            schema["allOf"] = choices
+        return schema
+
+    def __repr__(self) -> str:
+        return f"<Form {len(self._properties)} fields>"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.bind.field import leaves
-from gateway.codec.shape import map_entry
+from gateway.codec.shape import SPECIAL, map_entry
 from gateway.route.table import Binding
 from gateway.schema.json_schema import Components, at_most_one, choice_of, is_required
 from gateway.schema.json_type import Json, not_null
-from gateway.schema.kind import resolve
+from gateway.schema.kind import message_of, resolve
 from gateway.schema.openapi_path import Part
 from mesh.config.edge import Rest
 
-QUERY_DEPTH: Final = 4
+_QUERY_DEPTH: Final = 4
 """How deep a field may lie to be listed as a query parameter; deeper ones can be given all the same."""
 
 IF_NONE_MATCH: Final[Json] = {
@@ -31,6 +31,14 @@ RANGE: Final[Json] = {
     "description": "The bytes that are wanted, such as `bytes=0-499`.",
     "schema": {"type": "string"},
 }
+
+
+def named_fields(descriptor: Descriptor) -> Iterator[tuple[FieldDescriptor, ...]]:
+    """Yield the fields that a query or a form can name, each with the way to it."""
+    for fields in leaves(descriptor, depth=_QUERY_DEPTH):
+        # The parts of a Value or an Any can be given; nobody should.
+        if not any(message_of(field).full_name in SPECIAL for field in fields[:-1]):
+            yield fields
 
 
 class Parameters:
@@ -88,7 +96,7 @@ class Parameters:
         if binding.body == "*":
             return
         bound = {variable.path for variable in binding.template.variables}
-        for fields in leaves(binding.method.input_type, depth=QUERY_DEPTH):
+        for fields in named_fields(binding.method.input_type):
             path = tuple(field.name for field in fields)
             if path in bound or path[0] == binding.body:
                 continue

@@ -67,7 +67,8 @@ def _covering(template: Template, index: int) -> Variable | None:
 
 def _name(template: Template, variable: Variable | None, index: int) -> str:
     if variable is not None and not variable.multi:
-        return ".".join(_json_name(part) for part in variable.path)
+        # Not joined by dots, though OpenAPI would have them: to what formats its paths they are attributes.
+        return "_".join(_json_name(part) for part in variable.path)
     before = template.segments[index - 1] if index else None
     named = before is not None and before.kind is Kind.LITERAL and template.segments[index].kind is Kind.ONE
     # The literal before a wildcard names what it is one of, if it is the same variable's: "shelves/*" a

@@ -502,7 +502,7 @@ class Gateway(_message.Message):
     @_builtins.property
     def forward_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Request headers handed to backends as metadata of the same name; `x-demo-*` stands for a prefix. Headers about the
-        connection or the body, the trace context, `user-agent`, `request-timeout`, `grpc-*` and `mesh-*` are never handed on,
+        connection or the body, the trace context, `user-agent`, `request-timeout`, `grpc-*`, `connect-*` and `mesh-*` are never handed on,
         and refused here. Default: `authorization`, `accept-language`, `x-request-id`.
         """
 
@@ -811,8 +811,8 @@ class Streaming(_message.Message):
     IDLE_TIMEOUT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def keepalive(self) -> _duration_pb2.Duration:
-        """How long a server-sent event stream or a WebSocket may be silent before a comment or ping is sent, which keeps proxies
-        from closing it. Default: 15s.
+        """How long a server-sent event stream or a WebSocket may be silent before a comment, or the frame
+        `{"keepalive":{}}`, is sent, which keeps proxies from closing it. Default: 15s.
         """
 
     @_builtins.property

@@ -12,7 +12,8 @@ from google.api import field_behavior_pb2
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.schema.json_schema import behaviors_of
+from gateway.codec.shape import map_entry
+from gateway.schema.json_schema import behaviors_of, is_required
 from gateway.schema.pool import read_set
 from tests.protoc import compile_protos
 
@@ -43,7 +44,9 @@ def _handler(method: Any) -> Any:
     reads: Any = GetMessageClass(method.input_type)
     answer: Any = GetMessageClass(method.output_type)
 
-    def respond(request: Any) -> bytes:
+    def respond(request: Any, context: grpc.ServicerContext) -> bytes:
+        if missing := _missing(request):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{missing} is required")
         return _public(_answer(request, answer)).SerializeToString()
 
     def unary(request: Any, context: grpc.ServicerContext) -> bytes:
@@ -51,21 +54,19 @@ def _handler(method: Any) -> Any:
             code = next((code for code in grpc.StatusCode if code.value[0] == request.failure), None)
             if code not in {None, grpc.StatusCode.OK}:
                 context.abort(code, "as you wish")
-        return respond(request)
+        return respond(request, context)
 
-    def server_stream(request: Any, _: Any) -> Iterator[bytes]:
-        yield respond(request)
-        yield respond(request)
+    def server_stream(request: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
+        yield respond(request, context)
+        yield respond(request, context)
 
-    def client_stream(requests: Iterator[Any], _: Any) -> bytes:
-        last = reads()
-        for request in requests:
-            last = request
-        return respond(last)
+    def client_stream(requests: Iterator[Any], context: grpc.ServicerContext) -> bytes:
+        return respond([reads(), *requests][-1], context)
 
-    def both(requests: Iterator[Any], _: Any) -> Iterator[bytes]:
-        for request in requests:
-            yield respond(request)
+    def both(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[bytes]:
+        # All are read first: a write that meets the end of its call is INTERNAL to grpc, whatever the call ended with.
+        for request in list(requests):
+            yield respond(request, context)
 
     makers = {
         (False, False): (grpc.unary_unary_rpc_method_handler, unary),
@@ -94,11 +95,28 @@ def _answer(request: Any, answer: Any) -> Any:
     return answer()
 
 
+def _missing(message: Message) -> str:
+    """Return a field that must be given and is not."""
+    given = dict(message.ListFields())
+    for field in message.DESCRIPTOR.fields:
+        if is_required(field) and field not in given:
+            return field.full_name
+        if field in given and field.message_type is not None:
+            held: Any = given[field]
+            entry = map_entry(field)
+            if entry is not None:
+                held = held.values() if entry[1].message_type is not None else ()
+            for one in [held] if not field.is_repeated else held:
+                if missing := _missing(one):
+                    return missing
+    return ""
+
+
 def _public(message: Message) -> Message:
     """Return the message without what is only for requests."""
     for field, value in message.ListFields():
         if field_behavior_pb2.INPUT_ONLY in behaviors_of(field):
             message.ClearField(field.name)
-        elif field.message_type is not None and field.message_type.full_name == message.DESCRIPTOR.full_name:
+        elif isinstance(value, Message):
             _public(value)
     return message

@@ -1,11 +1,19 @@
-"""What schemathesis is told of the formats of ProtoJSON: it knows those of JSON Schema only."""
+"""What schemathesis is told of ProtoJSON and NDJSON: it knows the formats of JSON Schema only, and no lines."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC
+from typing import Any
+from urllib.parse import quote
 
+import jsonschema
+import referencing
+import referencing.jsonschema
 import schemathesis
 from hypothesis import strategies as st
+
+LINES = "application/x-ndjson"
 
 
 def _integers(low: int, high: int) -> st.SearchStrategy[str]:
@@ -35,3 +43,35 @@ schemathesis.openapi.format(
 schemathesis.openapi.format(
     "date-time", st.datetimes(timezones=st.just(UTC)).map(lambda time: time.isoformat())
 )
+
+
+@schemathesis.serializer(LINES)
+def write_lines(_: Any, value: Any) -> bytes:
+    """Send the message twice."""
+    return (json.dumps(value) + "\n").encode() * 2
+
+
+@schemathesis.check
+def every_line_fits_its_schema(_: Any, response: Any, case: Any) -> None:
+    if not any(value.startswith(LINES) for value in response.headers.get("content-type", ())):
+        return
+    resource = referencing.Resource.from_contents(
+        case.operation.schema.raw_schema, referencing.jsonschema.DRAFT202012
+    )
+    registry = referencing.Registry().with_resource("urn:document", resource)
+    steps = [
+        "paths",
+        case.operation.path,
+        case.operation.method.lower(),
+        "responses",
+        "200",
+        "content",
+        LINES,
+    ]
+    pointer = "/".join(quote(step.replace("~", "~0").replace("/", "~1"), safe="~") for step in steps)
+    validator = jsonschema.Draft202012Validator(
+        {"$ref": f"urn:document#/{pointer}/schema"}, registry=registry
+    )
+    for line in response.content.splitlines():
+        wrong = next(validator.iter_errors(json.loads(line)), None)
+        assert wrong is None, wrong
