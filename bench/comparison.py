@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -18,6 +18,11 @@ class Comparison:
     """Modules of bench.contenders, each with what the report calls it."""
     missing: str = ""
     """Who is not compared, and why."""
+
+    def without(self, suffix: str) -> Comparison:
+        """Return the comparison of the others, where some contenders cannot run."""
+        left = tuple(each for each in self.contenders if not each[0].endswith(suffix))
+        return replace(self, contenders=left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,7 @@ COMPARISONS: Final = (
             ("rest_hand", "hand-written ASGI, stub, orjson"),
             ("rest_gateway", "our gateway"),
             ("rest_fastapi", "FastAPI, stub, MessageToDict"),
+            ("rest_envoy", "Envoy's gRPC-JSON transcoder"),
         ),
     ),
     Comparison(

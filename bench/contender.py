@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -18,22 +18,28 @@ async def main(name: str, backends: Mapping[str, str]) -> None:
         backends
     )
     orders: dict[str, Any] = {"settle": child.settle, "mark": child.mark}
+    address, end = "", None
+    if isinstance(started, Serving | Calling):
+        end = started.end
+        if started.cpu is not None:
+            orders["mark"] = _mark_with(started.cpu)
     if isinstance(started, Serving):
-        await child.obey(started.address, orders)
-        return
-    call = started
-    if isinstance(started, Calling):
-        call, other = started.call, started
+        address = started.address
+    else:
+        call = started.call if isinstance(started, Calling) else started
 
-        async def mark() -> float:
-            return await child.mark() + other.cpu()
+        async def run(concurrency: int, rate: float, seconds: float) -> list[int]:
+            return await pace.run(call, concurrency=concurrency, rate=rate, seconds=seconds)
 
-        orders |= {"mark": mark}
+        orders["run"] = run
+    await child.obey(address, orders, end=end)
 
-    async def run(concurrency: int, rate: float, seconds: float) -> list[int]:
-        return await pace.run(call, concurrency=concurrency, rate=rate, seconds=seconds)
 
-    await child.obey("", orders | {"run": run}, end=started.end if isinstance(started, Calling) else None)
+def _mark_with(others: Callable[[], float]) -> Callable[[], Awaitable[float]]:
+    async def mark() -> float:
+        return await child.mark() + others()
+
+    return mark
 
 
 if __name__ == "__main__":

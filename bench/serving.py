@@ -14,6 +14,10 @@ class Serving(NamedTuple):
     address: str
     kept: object
     """What must not be collected: event loops hold tasks weakly, and a dropped grpc.aio server stops."""
+    cpu: Callable[[], float] | None = None
+    """The CPU seconds of other processes that serve."""
+    end: Callable[[], None] | None = None
+    """Ends them."""
 
 
 class Calling(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any, Final
 ANSWER: Final = "answer"
 QUESTION: Final = "question"
 READY: Final = "ready"
+_GONE: Final = "the other process is gone"
 
 
 class Link:
@@ -56,8 +57,11 @@ class Link:
         # In a thread: a long answer must not hold up those who are served here, when the other end is slow to read.
         async with self._sending:
             if self.ended.is_set():
-                raise ConnectionError("the other process is gone")
-            await asyncio.to_thread(self._connection.send, message)
+                raise ConnectionError(_GONE)
+            try:
+                await asyncio.to_thread(self._connection.send, message)
+            except OSError as error:  # a pipe that this end has closed says so with no more than that
+                raise ConnectionError(_GONE) from error
 
     def _read(self) -> None:
         try:
@@ -101,7 +105,7 @@ class Link:
         self._connection.close()
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(ConnectionError("the other process is gone"))
+                waiting.set_exception(ConnectionError(_GONE))
 
     def __repr__(self) -> str:
         return f"<Link {'ended' if self.ended.is_set() else 'open'}>"

@@ -60,7 +60,7 @@ class Errors:
         text = f"method {exchange.method[:20]} is not allowed here, only {allow.decode()}"
         exchange.code, exchange.error = int(Code.UNIMPLEMENTED), text
         # RFC 9110, 15.5.6: "The origin server MUST generate an Allow header field in a 405 response". (grpc-gateway
-        # answers 501, Envoy 404.)
+        # answers 501, Envoy hands the request on or answers 404.)
         await self._send(exchange, 405, text, [], [(b"allow", allow)])
 
     async def outcome(self, exchange: Exchange, outcome: Outcome) -> None:

@@ -59,7 +59,7 @@ def compile_renderers(binding: Binding, codec: Codec) -> Renderers:
 
 def _field_renderer(codec: Codec, field: FieldDescriptor) -> RenderMessage:
     # "response_body: [...] The name of the response field whose value is mapped to the HTTP response body." -
-    # google/api/http.proto. Any field will do, as in grpc-gateway; Envoy refuses all but messages.
+    # google/api/http.proto. Any field will do, as in grpc-gateway; Envoy refuses all but HttpBody.
     return lambda message: Body(JSON, codec.encode_field(message, field))
 
 

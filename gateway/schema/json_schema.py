@@ -160,7 +160,8 @@ class Components:
         if enum.full_name == NULL_VALUE:
             return {"type": "null"}
         if enum.full_name not in self._schemas:
-            names = printed_names(enum)
+            printed = printed_names(enum)
+            names = {value.number: printed[value.number] for value in enum.values}
             numbered = self.options.enum_numbers
             schema: Json = {"type": "string", "enum": list(names.values())}
             if numbered:

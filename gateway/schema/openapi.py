@@ -23,7 +23,6 @@ from gateway.schema.pool import Schema
 from mesh.config.edge import Rest
 from mesh.config.spec import Gateway as Settings
 
-DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _UNKNOWN: Final = "OpenAPI has no such HTTP method"
 _TAKEN: Final = "OpenAPI cannot tell its path from another's"
@@ -51,7 +50,6 @@ def render(
     document: Json = {
         "openapi": "3.1.0",
         "info": info,
-        "jsonSchemaDialect": DIALECT,
         "servers": [{"url": url} for url in servers],
         "tags": operations.tags(),
         "paths": paths,

@@ -11,6 +11,7 @@ from gateway.bind import content
 from gateway.bind.patch import compile_patch
 from gateway.bind.upload import takes_form
 from gateway.codec.json import Codec
+from gateway.codec.scalar import INT32_TYPES, INT64_TYPES, UINT32_TYPES
 from gateway.codec.shape import map_entry
 from gateway.route.table import Binding
 from gateway.schema.json_schema import Components, choice_of, is_required, one_of_each
@@ -19,10 +20,12 @@ from gateway.schema.kind import HTTP_BODY, is_message, is_textual, message_of
 from gateway.schema.openapi_example import Examples
 from gateway.schema.openapi_parameter import named_fields
 
-ANYTHING: Final = "*/*"
 LINES: Final = "application/x-ndjson"
 BYTES: Final[Json] = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 """A body that is no JSON."""
+# The second is the truth; the first is what generators of clients have code for.
+RAW: Final[Json] = {"application/octet-stream": {"schema": BYTES}, "*/*": {"schema": BYTES}}
+"""The content of such a body: whatever it says that it is."""
 _SAID_TWICE: Final = "What the path says need not be in the body; if it is, it must be the same."
 
 
@@ -50,12 +53,13 @@ class Bodies:
         descriptor = binding.method.input_type
         field = None if binding.body == "*" else descriptor.fields_by_name[binding.body]
         if _is_raw(descriptor if field is None else field):
-            return {"content": {ANYTHING: {"schema": BYTES}}}
+            return {"content": RAW}
         one = self._json(binding, field)
         if binding.method.client_streaming:
             return self._stream(binding, field, one)
         content_types = {content.JSON: one}
-        if compile_patch(binding, Codec(descriptor)) is not None:
+        # A codec is made of all that the message holds: not where there is nothing to ask it.
+        if binding.http_method == "PATCH" and compile_patch(binding, Codec(descriptor)) is not None:
             # A form has no mask, so a PATCH takes one only with the mask beside it.
             content_types[content.MERGE_PATCH] = one
         elif takes_form(binding):
@@ -111,7 +115,7 @@ class Bodies:
             schema = not_null(self._components.field(last))
             name = ".".join(self._components.name(one) for one in fields)
             if map_entry(last) is not None:
-                form.put_entries(name, not_null(schema["additionalProperties"]))
+                form.put_entries(name, last, not_null(schema["additionalProperties"]))
             elif not schema.get("readOnly"):
                 form.put(name, schema, last, required=len(fields) == 1 and is_required(last))
         if form.is_empty:
@@ -183,9 +187,9 @@ class _Form:
         if choice := choice_of(field):
             self._choices.setdefault((name.rpartition(".")[0], choice[0].name), []).append(name)
 
-    def put_entries(self, name: str, schema: Json) -> None:
+    def put_entries(self, name: str, field: FieldDescriptor, schema: Json) -> None:
         escaped = name.replace(".", "\\.")
-        self._entries[f"^{escaped}\\[.*\\]$"] = schema
+        self._entries[f"^{escaped}\\[{_key_pattern(field)}\\]$"] = schema
 
     def schema(self) -> Json:
         schema: Json = {"type": "object", "properties": self._properties, "additionalProperties": False}
@@ -199,3 +203,15 @@ class _Form:
 
     def __repr__(self) -> str:
         return f"<Form {len(self._properties)} fields>"
+
+
+def _key_pattern(field: FieldDescriptor) -> str:
+    """Return a pattern of keys, all of which fit: numbers as long as the type's longest may be too large."""
+    key = field.message_type.fields_by_name["key"] if field.message_type is not None else field
+    if key.type == FieldDescriptor.TYPE_BOOL:
+        return "(true|false)"
+    if key.type == FieldDescriptor.TYPE_STRING:
+        return ".*"
+    digits = 8 if key.type in INT32_TYPES | UINT32_TYPES else 17
+    sign = "-?" if key.type in INT32_TYPES | INT64_TYPES else ""
+    return f"(0|{sign}[1-9][0-9]{{0,{digits}}})"

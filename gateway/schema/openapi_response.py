@@ -14,7 +14,7 @@ from gateway.render.status import HTTP_STATUS
 from gateway.route.table import Binding
 from gateway.schema.json_schema import Components
 from gateway.schema.json_type import Json
-from gateway.schema.openapi_body import ANYTHING, BYTES, LINES, is_raw_answer
+from gateway.schema.openapi_body import LINES, RAW, is_raw_answer
 from gateway.schema.openapi_example import Examples
 from mesh.call import Code
 from mesh.config.edge import Rest
@@ -96,7 +96,7 @@ class Responses:
         whole: Json = {
             "description": described,
             "headers": _references("headers", headers),
-            "content": {ANYTHING: {"schema": BYTES}} if raw else self._content(binding),
+            "content": RAW if raw else self._content(binding),
         }
         answers: Json = {"200": whole}
         errors = list(_ALWAYS)

@@ -85,9 +85,13 @@ def _answer(request: Any, answer: Any) -> Any:
         return request
     for field in request.DESCRIPTOR.fields:
         if field.message_type is not None and field.message_type.full_name == name:
-            return getattr(request, field.name)
+            held = getattr(request, field.name)
+            if not _missing(held):
+                return held
     if name == "things.v1.Thing":
         return answer(id=request.name, ratio=float("nan"), precise=float("-inf"), i64=-(2**63))
+    if name == "things.v1.Part":
+        return answer(title="untitled")
     if name == "things.v1.Picture":
         return answer(content_type=request.picture.content_type, size=len(request.picture.data))
     if name == "google.api.HttpBody":

@@ -15,7 +15,10 @@ from gateway.route import template as templates
 from gateway.route.table import read
 from gateway.schema import openapi, openapi_path
 from gateway.schema.pool import read_files, read_set
-from tests.protoc import message_class, service_set
+from gateway.schema.rest import read_rests
+from mesh.config.edge import Cache, Json, Rest
+from mesh.config.spec import Gateway as Settings
+from tests.protoc import ROOT, compile_protos, descriptor_set, message_class, service_set
 
 PROTO = """
 // Sells books.
@@ -57,6 +60,30 @@ service Shop {
   }
   rpc Everything(All) returns (All);
   rpc Upload(stream Book) returns (Book);
+  rpc UpdateBook(UpdateRequest) returns (Book) {
+    option (google.api.http) = { patch: "/v1/books/{book.name}" body: "book" };
+  }
+  rpc Chat(stream Book) returns (stream Book) {
+    option (google.api.http) = { post: "/v1/chats" body: "*" };
+  }
+  rpc AddFile(File) returns (File) {
+    option (google.api.http) = { post: "/v1/files" body: "*" };
+  }
+  rpc SetCover(SetCoverRequest) returns (google.protobuf.Empty) {
+    option (google.api.http) = { put: "/v1/covers/{name}" body: "cover" };
+  }
+}
+
+message UpdateRequest { Book book = 1; google.protobuf.FieldMask update_mask = 2; }
+message SetCoverRequest { string name = 1; google.api.HttpBody cover = 2; }
+message File {
+  string title = 1 [(google.api.field_behavior) = REQUIRED];
+  bytes content = 2;
+  int32 number = 3 [(google.api.field_behavior) = REQUIRED];
+  Filter filter = 4;
+  map<int32, string> notes = 5;
+  string key = 6 [(google.api.field_behavior) = IMMUTABLE];
+  oneof place { string shelf = 7; string box = 8; }
 }
 
 message GetBookRequest { string name = 1; int64 id = 2; }
@@ -111,11 +138,15 @@ message All {
 SET = service_set(PROTO)
 
 
-def document_of(data, **options):
+def document_of(data, *, rests=None, **settings):
     schema, problems = read_set(data)
     table, more = read(schema.services)
     assert (problems, more) == ((), ())
-    return openapi.render(schema, table, **{"title": "Shop", "version": "1.2.3"} | options)
+    found, wrong = read_rests(schema.services, Settings())
+    assert not wrong
+    return openapi.render(
+        schema, table, title="Shop", version="1.2.3", settings=Settings(**settings), rests=rests or found
+    )
 
 
 DOCUMENT = document_of(SET)
@@ -151,7 +182,12 @@ def test_the_order_of_files_decides_nothing():
 
 
 def test_the_document_says_what_it_is_given():
-    document = document_of(SET, description="Books.", servers=["https://a.test/x"])
+    schema, _ = read_set(SET)
+    table, _ = read(schema.services)
+    servers = ["https://a.test/x"]
+    document = openapi.render(
+        schema, table, title="Shop", version="1.2.3", description="Books.", servers=servers
+    )
     assert document["info"] == {"title": "Shop", "version": "1.2.3", "description": "Books."}
     assert document["servers"] == [{"url": "https://a.test/x"}]
     assert DOCUMENT["servers"] == [{"url": "/"}]
@@ -171,6 +207,11 @@ def test_every_binding_is_an_operation():
         ("get", "/v1/covers/{name}"),
         ("get", "/v1/pages/{pagesId}"),
         ("post", "/t.v1.Shop/Everything"),
+        ("post", "/t.v1.Shop/Upload"),
+        ("patch", "/v1/books/{id}"),
+        ("post", "/v1/chats"),
+        ("post", "/v1/files"),
+        ("put", "/v1/covers/{name}"),
     }
 
 
@@ -202,7 +243,8 @@ def test_a_chain_of_messages_may_be_longer_than_the_stack():
         message = file.message_type.add(name=f"M{index}")
         message.field.add(name="next", number=1, type=11, label=1, type_name=f".c.M{(index + 1) % 1500}")
     file.service.add(name="S").method.add(name="X", input_type=".c.M0", output_type=".c.M0")
-    assert len(document_of(chain.SerializeToString())["components"]["schemas"]) == 1501
+    # And the status and the problem that errors are.
+    assert len(document_of(chain.SerializeToString())["components"]["schemas"]) == 1502
 
 
 def test_comments_are_descriptions():
@@ -229,7 +271,7 @@ def test_a_variable_of_several_segments_is_a_parameter_per_wildcard():
         "in": "path",
         "required": True,
         "description": "Part of `name`, which is `shelves/*/books/*`.",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "minLength": 1},
     }
     assert list(found) == ["shelvesId", "booksId", "id"]
     assert parameters("/v1/covers/{name}", "get")["name"]["description"].endswith(
@@ -238,7 +280,11 @@ def test_a_variable_of_several_segments_is_a_parameter_per_wildcard():
 
 
 def test_a_typed_variable_keeps_its_type():
-    assert parameters("/v1/books/{id}", "get")["id"]["schema"] == {"type": "string", "format": "int64"}
+    assert parameters("/v1/books/{id}", "get")["id"]["schema"] == {
+        "type": "string",
+        "format": "int64",
+        "pattern": "^-?[0-9]{1,19}$",
+    }
 
 
 def test_identical_paths_share_the_names_of_their_parameters():
@@ -284,37 +330,272 @@ def test_the_body_is_the_field_or_what_the_path_leaves():
     assert body("/v1/books/{id}", "post") == {"$ref": "#/components/schemas/t.v1.Book"}
     assert body("/v1/books/{book}:move", "post") == {
         "type": "object",
-        "properties": {"shelf": {"type": "string"}},
+        "properties": {"shelf": {"type": "string", "minLength": 1}},
         "required": ["shelf"],
+        "additionalProperties": False,
     }
     assert body("/t.v1.Shop/Everything", "post") == {"$ref": "#/components/schemas/t.v1.All"}
 
 
 def test_answers():
-    assert answer("/v1/books/{id}", "get") == {
-        "application/json": {"schema": {"$ref": "#/components/schemas/t.v1.Book"}}
+    assert answer("/v1/books/{id}", "get")["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/t.v1.Book"
     }
-    assert answer("/v1/books/{id}", "delete") == {"application/json": {"schema": {"type": "object"}}}
+    assert answer("/v1/books/{id}", "delete")["application/json"]["schema"]["type"] == "object"
     assert answer("/v1/titles", "get")["application/json"]["schema"]["type"] == "array"
-    assert list(answer("/v1/covers/{name}", "get")) == ["*/*"]
-    line = answer("/v1/books:watch", "get")["application/x-ndjson"]["schema"]
-    assert line["properties"] == {
+    assert list(answer("/v1/covers/{name}", "get")) == ["application/octet-stream", "*/*"]
+
+
+def test_a_stream_is_lines_events_or_an_array():
+    found = answer("/v1/books:watch", "get")
+    assert list(found) == ["application/x-ndjson", "text/event-stream", "application/json"]
+    assert found["application/x-ndjson"]["schema"]["properties"] == {
         "result": {"$ref": "#/components/schemas/t.v1.Book"},
         "error": {"$ref": "#/components/schemas/google.rpc.Status"},
     }
+    assert found["application/json"]["schema"] == {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/t.v1.Book"},
+    }
+    assert found["text/event-stream"]["example"].endswith("\n\nevent: end\ndata: {}\n\n")
 
 
-def test_every_operation_may_answer_with_a_status():
+@pytest.mark.parametrize(
+    ("path", "streams"),
+    [
+        ("/v1/books:watch", "server"),
+        ("/t.v1.Shop/Upload", "client"),
+        ("/v1/chats", "both"),
+        ("/v1/files", None),
+    ],
+)
+def test_who_streams_is_said(path, streams):
+    (operation,) = PATHS[path].values()
+    assert operation.get("x-grpc-streaming") == streams
+    assert ("WebSocket" in operation.get("description", "")) == bool(streams)
+
+
+def test_a_client_streams_lines_or_an_array():
+    found = PATHS["/v1/chats"]["post"]["requestBody"]["content"]
+    assert list(found) == ["application/x-ndjson", "application/json"]
+    assert found["application/x-ndjson"]["schema"]["$ref"] == "#/components/schemas/t.v1.Book"
+    assert found["application/json"]["schema"]["type"] == "array"
+
+
+def test_a_patch_may_be_a_merge_patch():
+    request = PATHS["/v1/books/{id}"]["patch"]["requestBody"]
+    assert list(request["content"]) == ["application/json", "application/merge-patch+json"]
+    assert request["description"] == (
+        "What the path says need not be in the body; if it is, it must be the same."
+    )
+    assert parameters("/v1/books/{id}", "patch")["updateMask"]["schema"]["format"] == "google-fieldmask"
+    assert parameters("/v1/books/{id}", "patch")["id"]["description"] == "The field `book.name`."
+
+
+def test_forms():
+    found = PATHS["/v1/files"]["post"]["requestBody"]
+    assert found["required"] is True
+    form = found["content"]["application/x-www-form-urlencoded"]["schema"]
+    assert {"title", "content", "number", "filter.since", "filter.old", "shelf"} <= set(form["properties"])
+    assert list(form["patternProperties"]) == ["^notes\\[(0|-?[1-9][0-9]{0,8})\\]$"]
+    assert form["required"] == ["title", "number"]
+    assert form["allOf"] == [{"not": {"required": ["shelf", "box"]}}]
+    assert form["additionalProperties"] is False
+    parts = found["content"]["multipart/form-data"]
+    assert parts["schema"]["properties"]["content"]["format"] == "binary"
+    assert parts["encoding"] == {
+        "filter": {"contentType": "application/json"},
+        "notes": {"contentType": "application/json"},
+    }
+    # Without a place for a file, parts say no more than a form.
+    content = PATHS["/v1/books/{id}"]["post"]["requestBody"]["content"]
+    assert list(content) == ["application/json", "application/x-www-form-urlencoded"]
+
+
+def test_bytes_as_they_are():
+    content = PATHS["/v1/covers/{name}"]["put"]["requestBody"]["content"]
+    assert list(content) == ["application/octet-stream", "*/*"]
+
+
+def test_every_operation_may_end_in_errors():
     for item in PATHS.values():
         for operation in item.values():
-            error = operation["responses"]["default"]["content"]["application/json"]["schema"]
-            assert error == {"$ref": "#/components/schemas/google.rpc.Status"}
+            answers = operation["responses"]
+            wanted = {"200", "400", "401", "403", "404", "409", "429", "499", "500", "501", "503", "504"}
+            assert wanted <= set(answers)
+            assert ("413" in answers) == ("requestBody" in operation)
+            assert answers["404"] == {"$ref": "#/components/responses/NotFound"}
+    responses = DOCUMENT["components"]["responses"]
+    assert set(responses["NotFound"]["content"]) == {"application/json", "application/problem+json"}
+    assert "Retry-After" in responses["TooManyRequests"]["headers"]
+    assert "WWW-Authenticate" in responses["Unauthorized"]["headers"]
+    assert "`FAILED_PRECONDITION`" in responses["BadRequest"]["description"]
     assert set(SCHEMAS["google.rpc.Status"]["properties"]) == {"code", "message", "details"}
+
+
+def test_errors_may_be_problems_for_everybody():
+    responses = document_of(SET, problem_details=True)["components"]["responses"]
+    assert {tuple(response["content"]) for response in responses.values()} == {("application/problem+json",)}
+
+
+def test_what_openapi_has_no_words_for_is_listed():
+    assert DOCUMENT["x-other-bindings"] == [
+        {
+            "httpMethod": "PURGE",
+            "path": "/v1/pages",
+            "grpcMethod": "/t.v1.Shop/Page",
+            "reason": "OpenAPI has no such HTTP method",
+        }
+    ]
+
+
+def test_credentials_are_for_those_who_forward_them():
+    assert DOCUMENT["security"] == [{}, {"bearer": []}]
+    assert DOCUMENT["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    deaf = document_of(SET, forward_headers=())
+    assert "security" not in deaf
+    assert "securitySchemes" not in deaf["components"]
+
+
+def test_what_may_be_cached_and_resumed():
+    document = document_of(
+        SET,
+        rests={
+            "/t.v1.Shop/GetBook": Rest(cache=Cache(max_age=1.0)),
+            "/t.v1.Shop/WatchBooks": Rest(event_id="price", last_event_id="page_size"),
+        },
+    )
+    OpenAPIV31SpecValidator(document).validate()
+    book = document["paths"]["/v1/books/{id}"]["get"]
+    assert "If-None-Match" in {parameter["name"] for parameter in book["parameters"]}
+    assert {"ETag", "Cache-Control"} <= set(book["responses"]["200"]["headers"])
+    assert "304" in book["responses"]
+    watch = document["paths"]["/v1/books:watch"]["get"]["parameters"][-1]
+    assert (watch["name"], watch["in"], watch["schema"]["format"]) == ("Last-Event-ID", "header", "int32")
+
+
+def test_names_numbers_and_defaults_are_as_the_settings_have_them():
+    document = document_of(SET, json=Json(proto_names=True, enum_numbers=True, emit_defaults=True))
+    OpenAPIV31SpecValidator(document).validate()
+    schemas = document["components"]["schemas"]
+    colour = schemas["t.v1.Colour"]
+    assert (colour["type"], colour["enum"]) == ("integer", [0, 1])
+    assert colour["x-enum-varnames"] == ["COLOUR_UNSPECIFIED", "RED"]
+    names = {parameter["name"] for parameter in document["paths"]["/v1/titles"]["get"]["parameters"]}
+    assert {"page_size", "read_mask"} <= names
+    # What only services send has all that it can have; what clients send may lack it.
+    assert schemas["google.rpc.Status"]["required"] == ["code", "message", "details"]
+    assert "required" not in schemas["t.v1.Book"]
+
+
+def test_what_clients_send_is_closed():
+    assert SCHEMAS["t.v1.Book"]["additionalProperties"] is False
+    assert "additionalProperties" not in SCHEMAS["google.rpc.Status"]
+    lenient = document_of(SET, json=Json(ignore_unknown=True))["components"]["schemas"]
+    assert "additionalProperties" not in lenient["t.v1.Book"]
 
 
 def test_field_behaviour():
     properties = SCHEMAS["t.v1.Book"]["properties"]
     assert (properties["name"]["readOnly"], properties["pin"]["writeOnly"]) == (True, True)
+    file = SCHEMAS["t.v1.File"]
+    assert file["properties"]["key"]["description"] == "It is given at creation and does not change."
+    # A number that is given as zero is not there in an answer.
+    assert file["required"] == ["title"]
+    assert file["properties"]["title"]["minLength"] == 1
+
+
+def test_defaults_of_proto2():
+    proto = """
+    syntax = "proto2";
+    package d;
+    service S { rpc Get(M) returns (M); }
+    enum E { A = 1; B = 2; }
+    message M {
+      optional int64 big = 1 [default = 5]; optional E e = 2 [default = B]; optional double d = 3 [default = nan];
+      optional bytes b = 4 [default = "x"]; required string s = 5; extensions 100 to max;
+    }
+    """
+    document = document_of(descriptor_set(d=proto))
+    OpenAPIV31SpecValidator(document).validate()
+    schema = document["components"]["schemas"]["d.M"]
+    defaults = {name: field.get("default") for name, field in schema["properties"].items()}
+    assert defaults == {"big": "5", "e": "B", "d": "NaN", "b": "eA==", "s": None}
+    assert schema["required"] == ["s"]
+    assert list(schema["patternProperties"]) == ["^\\[.+\\]$"]
+
+
+def examples_of(node):
+    """Yield every example with its schema, of media types in JSON."""
+    if isinstance(node, dict):
+        for name, inner in node.items():
+            if isinstance(inner, dict) and "example" in inner and "schema" in inner:
+                yield inner["schema"], inner["example"]
+            if name != "example":
+                yield from examples_of(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from examples_of(inner)
+
+
+@pytest.mark.parametrize(
+    "json_settings", [Json(), Json(proto_names=True, enum_numbers=True, emit_defaults=True)], ids=["", "all"]
+)
+def test_examples_fit_their_schemas(json_settings):
+    document = document_of(SET, json=json_settings)
+    found = list(examples_of(document))
+    assert len(found) > 30
+    for schema, example in found:
+        resource = referencing.Resource.from_contents(document, referencing.jsonschema.DRAFT202012)
+        registry = referencing.Registry().with_resource("urn:document", resource)
+        text = orjson.dumps(schema).decode().replace('"#/', '"urn:document#/')
+        jsonschema.Draft202012Validator(orjson.loads(text), registry=registry).validate(example)
+
+
+def test_a_message_that_requires_itself_has_no_example():
+    proto = """
+    syntax = "proto2";
+    package d;
+    service S { rpc Get(M) returns (M); }
+    message M { required M again = 1; }
+    """
+    document = document_of(descriptor_set(d=proto))
+    OpenAPIV31SpecValidator(document).validate()
+    assert list(document["paths"]["/d.S/Get"]["post"]["requestBody"]["content"]["application/json"]) == [
+        "schema"
+    ]
+
+
+def with_services(data):
+    """Return a set in which every message is the request and the response of a method."""
+    found = FileDescriptorSet.FromString(data)
+    for file in found.file:
+        if file.name in {"edition.proto", "three.proto", "two.proto"}:
+            service = file.service.add(name="All")
+            for message in file.message_type:
+                name = f".{file.package}.{message.name}"
+                service.method.add(name=message.name, input_type=name, output_type=name)
+    return found.SerializeToString()
+
+
+GATEWAY = ROOT / "tests/gateway"
+EVERY_SCHEMA = [
+    *(
+        pytest.param(lambda at=GATEWAY / folder: compile_protos(at), id=folder)
+        for folder in ("asgi", "compose/protos", "fuzz", "protocol")
+    ),
+    pytest.param(lambda: with_services(compile_protos(GATEWAY / "codec/proto")), id="codec"),
+    pytest.param((ROOT / "examples/boutique/boutique.binpb").read_bytes, id="boutique"),
+]
+
+
+@pytest.mark.parametrize("read_data", EVERY_SCHEMA)
+def test_documents_of_every_schema_are_valid(read_data):
+    document = document_of(read_data())
+    assert document["jsonSchemaDialect"] == "https://json-schema.org/draft/2020-12/schema"
+    OpenAPIV31SpecValidator(document).validate()
+    for schema in document["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
 
 
 def check(name, value):
@@ -371,7 +652,7 @@ SPELLED = [
     ("the root", "/", "/"),
     ("literals", "/v1/x", "/v1/x"),
     ("a variable by its JSON name", "/v1/{book_id}", "/v1/{bookId}"),
-    ("a nested variable", "/v1/{sub_inner.book_id}", "/v1/{subInner.bookId}"),
+    ("a nested variable", "/v1/{sub_inner.book_id}", "/v1/{subInner_bookId}"),
     ("several segments", "/v1/{name=a/*/b/*}", "/v1/a/{aId}/b/{bId}"),
     ("the rest", "/v1/{name=a/**}", "/v1/a/{name}"),
     ("the same literal twice", "/{name=a/*/a/*}", "/a/{aId}/a/{aId_2}"),
