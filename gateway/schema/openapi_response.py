@@ -140,7 +140,7 @@ class Responses:
             lines["example"] = {"result": example}
             events["example"] = f"data: {orjson.dumps(example).decode()}\n\nevent: end\ndata: {{}}\n\n"
             array["example"] = [example]
-        # An array comes only to those who name it first: clients that take what is listed last cannot mistake it.
+        # The array is last, since it comes only to those who name it: generated clients take the first type that they know.
         return {LINES: lines, EVENTS: events, _JSON: array}
 
     def _line(self, result: Json) -> Json:
