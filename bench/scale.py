@@ -29,7 +29,7 @@ from bench.process import Child
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
-_READY: Final = re.compile(rb"ready on http://(\S+?)[,\s]")
+_READY: Final = re.compile(rb"ready on http://(\S+)")
 _CONCURRENCY: Final = 32
 _SECONDS: Final = 1.0
 _ROUNDS: Final = 4
@@ -71,10 +71,9 @@ async def serving(workers: int, backends: dict[str, str]) -> AsyncIterator[Gatew
     """Run a gateway with defaults, as `mesh gateway` does."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "mesh.yaml")
-        write(config, backends)
+        write(config, backends, f'{{listen: "127.0.0.1:0", workers: {workers}}}')
         running = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway", "--config", str(config),
-            "--listen", "127.0.0.1:0", "--workers", str(workers),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env=stubs.environment(), cwd=stubs.ROOT,
         )  # fmt: skip
