@@ -100,9 +100,7 @@ async def _answered(generator: Child, gateway: Gateway, seconds: float) -> int:
 async def throughput(counts: list[int], backend: Child, generator: Child) -> None:
     """Print requests a second against workers; the gateways take turns."""
     async with contextlib.AsyncExitStack() as stack:
-        gateways = {
-            count: await stack.enter_async_context(serving(count, backend.said)) for count in counts
-        }
+        gateways = {count: await stack.enter_async_context(serving(count, backend.said)) for count in counts}
         for gateway in gateways.values():
             await _answered(generator, gateway, _SECONDS)
         rates: dict[int, list[float]] = {count: [] for count in counts}
@@ -112,7 +110,9 @@ async def throughput(counts: list[int], backend: Child, generator: Child) -> Non
                 before = gateway.cpu(), await generator.do("mark"), await backend.do("mark")
                 number = await _answered(generator, gateway, _SECONDS)
                 after = gateway.cpu(), await generator.do("mark"), await backend.do("mark")
-                own, load, behind = ((end - begin) / number * 1e6 for begin, end in zip(before, after, strict=True))
+                own, load, behind = (
+                    (end - begin) / number * 1e6 for begin, end in zip(before, after, strict=True)
+                )
                 rates[count].append(number / _SECONDS)
                 costs[count].append((own, load, behind))
     print(f"  {len(os.sched_getaffinity(0))} cores, {_CONCURRENCY} requests in flight; CPU us a request")
@@ -139,14 +139,18 @@ async def memory(requests: int, backend: Child, generator: Child) -> bool:
             print(f"  {answered:>9}{sizes[-1]:>13.1f}", flush=True)
     # What is allocated for the first time under load stays: growth is what comes after.
     flat = sizes[-1] <= sizes[min(1, len(sizes) - 1)] * GROWTH
-    print(f"  {'flat' if flat else 'it grows'}: at most {GROWTH - 1:.0%} more than after the first {_STEP} requests is flat")
+    print(
+        f"  {'flat' if flat else 'it grows'}: at most {GROWTH - 1:.0%} more than after the first {_STEP} requests is flat"
+    )
     return flat
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__.partition("\n")[0])
     parser.add_argument("--workers", type=int, action="append", help="how many workers; repeatable (1, 2)")
-    parser.add_argument("--requests", type=int, default=200_000, help="how many for the memory (200000; 0: none)")
+    parser.add_argument(
+        "--requests", type=int, default=200_000, help="how many for the memory (200000; 0: none)"
+    )
     return parser.parse_args(arguments)
 
 

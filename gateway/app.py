@@ -253,7 +253,7 @@ class Gateway:
 
     def name_request(self, asked: str = "") -> str:
         """Return the id of a request: the one its client asked for, if that may be in a log, or a new one."""
-        return asked if is_request_id(asked) else f"{self._id_prefix}{next(self._ids):08x}"
+        return asked if asked and is_request_id(asked) else f"{self._id_prefix}{next(self._ids):08x}"
 
     def enter(self, passage: Passage) -> None:
         """Count a native gRPC call, until it leaves."""

@@ -73,6 +73,8 @@ _CONTENT_TYPE: Final = Meaning.CONTENT_TYPE
 _CONTENT_LENGTH: Final = Meaning.CONTENT_LENGTH
 _ACCEPT_ENCODING: Final = Meaning.ACCEPT_ENCODING
 _NOTED: Final = Meaning.NOTED
+_CONNECTION: Final = Meaning.CONNECTION
+_TRACEPARENT: Final = Meaning.TRACEPARENT
 
 
 class Exchange:
@@ -213,11 +215,15 @@ class Exchange:
                     raise RequestProblem("header content-length: is given twice")
                 self.body_unread = value != b"0"
                 length = self._content_length = read_length(value)
+            elif meaning is _TRACEPARENT:
+                # Two parents are none.
+                parsed = None if self.trace is not None else traceparent.parse(value.decode("latin-1"))
+                self.trace = None if parsed is None else TraceContext(parsed)
             elif meaning is _ACCEPT_ENCODING:
                 self.accepts = rules.accepted[value]
             elif meaning is _NOTED:
                 self._note(name, value)
-            elif meaning is Meaning.CONNECTION:
+            elif meaning is _CONNECTION:
                 if value not in PLAIN_CONNECTIONS:
                     nominated = nominated | read_nominated(value)
             elif meaning is Meaning.TRANSFER_ENCODING:
@@ -230,10 +236,6 @@ class Exchange:
             elif meaning is Meaning.CONTENT_ENCODING:
                 text = value.decode("latin-1")
                 self.packed = read_content_encoding(f"{self.packed}, {text}" if self.packed else text)
-            elif meaning is Meaning.TRACEPARENT:
-                # Two parents are none.
-                parsed = None if self.trace is not None else traceparent.parse(value.decode("latin-1"))
-                self.trace = None if parsed is None else TraceContext(parsed)
             elif meaning is Meaning.TRACESTATE:
                 self._trace_state.append(value.decode("latin-1"))
             elif meaning is Meaning.REQUEST_ID:

@@ -160,6 +160,7 @@ def run(chain: Chain, call: Call, clock: Clock, random: Random) -> Flow:
                     rejection = _admit(chain, chain.attempt_steps, call, now, attempt)
                     if call.delay:
                         timeout = yield from _delay(call, timeout, clock)
+                        rejection = EXPIRED if timeout == 0.0 else rejection
                     if rejection is None:
                         outcome = yield Attempt(call.attempt, timeout)
                         if outcome.open:
@@ -232,6 +233,7 @@ def _race(chain: Chain, hedge: Hedge, call: Call, clock: Clock) -> Generator[Eff
                     if call.delay:
                         # The other attempts go on meanwhile; what they answer is heard after the delay.
                         timeout = yield from _delay(call, timeout, clock)
+                        rejection = EXPIRED if timeout == 0.0 else rejection
                         now = clock()
                     if rejection is None:
                         start = Attempt(call.attempt, timeout)
@@ -290,13 +292,18 @@ def _race(chain: Chain, hedge: Hedge, call: Call, clock: Clock) -> Generator[Eff
 
 
 def _delay(call: Call, timeout: float | None, clock: Clock) -> Generator[Effect, Any, float | None]:
-    """Wait as long as a stage asked for, at most until the deadline; return what is left for the attempt."""
+    """Wait as long as a stage asked for, at most until the deadline; return what is left for the attempt.
+
+    That is 0.0 when the deadline came first, though a timer may wake a little early: an attempt could still succeed then.
+    """
     seconds, call.delay = call.delay, 0.0
     if call.deadline is None:
         yield Sleep(seconds)
         return timeout
-    yield Sleep(max(0.0, min(seconds, call.deadline - clock())))
-    # An attempt without time fails on the wire as it would have failed on its way.
+    left = call.deadline - clock()
+    yield Sleep(max(0.0, min(seconds, left)))
+    if seconds >= left:
+        return 0.0
     left = max(0.0, call.deadline - clock())
     return left if timeout is None else min(timeout, left)
 

@@ -17,6 +17,6 @@ async def serve(app: Any) -> Serving:
     # Not a second place that says how granian is set up: the comparison is only fair with the very same.
     server = HttpServer(app, held.socket)
     serving = asyncio.ensure_future(server.serve())
-    while not is_listening(held.socket):
-        await asyncio.sleep(0.01)  # noqa: ASYNC110 - granian does not say when it listens
+    while not is_listening(held.socket):  # noqa: ASYNC110 - granian does not say when it listens
+        await asyncio.sleep(0.01)
     return Serving(str(held.address), (held, server, serving))

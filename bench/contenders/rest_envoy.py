@@ -27,7 +27,7 @@ async def start(backends: Mapping[str, str]) -> Serving:
         envoy.bootstrap(port, backends["OrderService"], codec="AUTO", filters=filters)
     )
     async with asyncio.timeout(20):
-        while not await _listens(port):
+        while not await _listens(port):  # noqa: ASYNC110 - another process's socket
             await asyncio.sleep(0.05)
     return Serving(f"127.0.0.1:{port}", transcoder, cpu=transcoder.cpu, end=transcoder.end)
 

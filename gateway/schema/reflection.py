@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -23,9 +24,6 @@ _METHODS: Final = (
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
-
-_TRIES: Final = 3
-"""A request that is being written while the server refuses the call surfaces as INTERNAL: asked again, it says why."""
 
 
 async def read_server(
@@ -53,23 +51,32 @@ async def _read(
     timeout: float,  # noqa: ASYNC109 - as in `read_server`
 ) -> Loaded | None:
     """Read the schema by one version of the service; None when the server does not have it."""
-    tries = _TRIES
-    while True:
-        tries -= 1
+    until = time.monotonic() + timeout
+    try:
+        await _knock(channel, method, timeout)
         stream: Any = channel.stream_stream(
             method,
             request_serializer=ServerReflectionRequest.SerializeToString,
             response_deserializer=ServerReflectionResponse.FromString,
-        )(timeout=timeout)
+        )(timeout=max(0.0, until - time.monotonic()))
         try:
             return await _Conversation(stream).schema(services)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                return None
-            if error.code() is not grpc.StatusCode.INTERNAL or not tries:
-                return _nothing(f"server reflection failed: {error.code().name}: {error.details()}")
         finally:
             stream.cancel()
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            return None
+        return _nothing(f"server reflection failed: {error.code().name}: {error.details()}")
+
+
+async def _knock(channel: grpc.aio.Channel, method: str, timeout: float) -> None:  # noqa: ASYNC109 - as above
+    """Ask one question that is sent whole with the call; raise AioRpcError if the server does not want to be asked.
+
+    A question that is written while the server refuses the call fails as "Internal error from Core", and nobody learns why.
+    """
+    call: Any = channel.unary_stream(method, request_serializer=ServerReflectionRequest.SerializeToString)
+    async for _ in call(ServerReflectionRequest(list_services="*"), timeout=timeout):
+        pass
 
 
 def _nothing(text: str) -> Loaded:

@@ -12,6 +12,7 @@ from mesh.binding.destination import Outlet
 from mesh.binding.hearing import begin
 from mesh.binding.hearing_aio import requests as heard_requests
 from mesh.binding.metadata import sent
+from mesh.binding.metadata_aio import as_sent
 from mesh.binding.stream_aio import StreamHandle
 from mesh.binding.unary_aio import StreamUnaryHandle
 from mesh.call import Attempt, Call, Metadata, Outcome
@@ -43,7 +44,7 @@ class DirectStream:
             invoke = outlet.to(effect.method) if effect.method else outlet.invoke
             streams = call.arity.request_streams
             given = messages if ear is None or not streams else heard_requests(ear, messages)
-            return invoke(given, timeout=effect.timeout, metadata=sent(call, effect))
+            return invoke(given, timeout=effect.timeout, metadata=as_sent(sent(call, effect)))
 
         if call.arity.response_streams:
             self._handle = handle = StreamHandle(flow, start, ear)

@@ -321,6 +321,15 @@ def test_a_call_without_time_sends_nothing():
     assert [] == script.attempts.admitted
 
 
+def test_an_attempt_that_is_delayed_past_the_deadline_is_not_sent():
+    script = Script(extra=(Slow(),), timeout=0.4)
+    assert Sleep(pytest.approx(0.4)) == script.effect
+
+    script.answer(None)
+
+    assert EXPIRED is script.result
+
+
 def test_an_attempt_may_be_delayed():
     script = Script(extra=(Slow(),), timeout=2.0)
     assert Sleep(0.5) == script.effect

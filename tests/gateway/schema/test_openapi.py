@@ -601,7 +601,7 @@ EVERY_SCHEMA = [
         for folder in ("asgi", "compose/protos", "fuzz", "protocol")
     ),
     pytest.param(lambda: with_services(compile_protos(GATEWAY / "codec/proto")), id="codec"),
-    pytest.param((ROOT / "examples/boutique/boutique.binpb").read_bytes, id="boutique"),
+    pytest.param(lambda: compile_protos(ROOT / "examples/boutique/protos"), id="boutique"),
 ]
 
 
